@@ -1,0 +1,89 @@
+/**
+ * φ-accrual failure detection inverted to one timeout per peer, as in Orleans: instead of asking a ticker how suspicious
+ * a peer is, compute when it will become so.
+ *
+ * Every beat promises when the next one comes, so what is learned is the *lateness* beyond that promise. An adaptive
+ * interval therefore never poisons the history. Anything heard is life; earliness counts as lateness zero.
+ *
+ *   timeout = promised + clamp(mean + 5.226 σ, pause, 4 · pause) · (1 + local health)
+ *
+ * 5.226 σ is φ = 8, one false suspicion in 10^8 beats if lateness were normal. Sources: Hayashibara et al., "The φ Accrual
+ * Failure Detector", 2004; Dadgar et al., "Lifeguard", 2018; Orleans PR #10510.
+ */
+const PHI_8_SIGMA = 5.226;
+
+/** Weight of the newest sample: about the last fifty beats count. */
+const SMOOTHING = 0.04;
+
+const PAUSE_FACTOR_MAX = 4;
+
+export interface DetectorOptions {
+  /** Lateness beyond the promise that is always forgiven before suspicion, milliseconds. */
+  readonly pauseMs: number;
+  /** Silence after which a suspect is declared dead, milliseconds: the longest stall that is forgiven. */
+  readonly deadMs: number;
+}
+
+/** What is known of one peer's beats. Mutable on purpose: there is one for each link, updated at each message. */
+export interface Detector {
+  lastHeardMs: number;
+  promisedMs: number;
+  meanLatenessMs: number;
+  varianceMs2: number;
+}
+
+export type Verdict = "alive" | "suspect" | "dead";
+
+export function createDetector(nowMs: number, promisedMs: number): Detector {
+  return { lastHeardMs: nowMs, promisedMs, meanLatenessMs: 0, varianceMs2: 0 };
+}
+
+/**
+ * Notes that the peer was heard. The silence that ended a suspicion is no habit and is not learned.
+ */
+export function heard(detector: Detector, nowMs: number, options: DetectorOptions): void {
+  const latenessMs = Math.max(0, nowMs - detector.lastHeardMs - detector.promisedMs);
+  detector.lastHeardMs = nowMs;
+  if (latenessMs > options.pauseMs) return;
+  const deviation = latenessMs - detector.meanLatenessMs;
+  detector.meanLatenessMs += SMOOTHING * deviation;
+  detector.varianceMs2 = (1 - SMOOTHING) * (detector.varianceMs2 + SMOOTHING * deviation * deviation);
+}
+
+/** Notes the peer's promise for its next beat. */
+export function promise(detector: Detector, nextInMs: number): void {
+  detector.promisedMs = nextInMs;
+}
+
+/** Forgives all silence so far: after an own outage nobody is judged by it. */
+export function forgive(detector: Detector, nowMs: number): void {
+  detector.lastHeardMs = nowMs;
+}
+
+/** Silence after which the peer is suspect, milliseconds. `localHealth` is 0 (well) to 7. */
+export function suspectAfterMs(detector: Detector, options: DetectorOptions, localHealth: number): number {
+  const habit = detector.meanLatenessMs + PHI_8_SIGMA * Math.sqrt(detector.varianceMs2);
+  const pause = Math.min(Math.max(habit, options.pauseMs), PAUSE_FACTOR_MAX * options.pauseMs);
+  return detector.promisedMs + pause * (1 + localHealth);
+}
+
+/** Silence after which the peer is dead, milliseconds; never before it was suspect. */
+export function deadAfterMs(detector: Detector, options: DetectorOptions, localHealth: number): number {
+  return Math.max(options.deadMs, suspectAfterMs(detector, options, localHealth) + options.pauseMs);
+}
+
+export function judge(detector: Detector, nowMs: number, options: DetectorOptions, localHealth: number): Verdict {
+  const silenceMs = nowMs - detector.lastHeardMs;
+  if (silenceMs < suspectAfterMs(detector, options, localHealth)) return "alive";
+  return silenceMs < deadAfterMs(detector, options, localHealth) ? "suspect" : "dead";
+}
+
+/** Children below this number say nothing about ourselves. */
+const MASS_SILENCE_PEERS_MIN = 4;
+
+/**
+ * When more than half of at least four remote peers fall silent at once, the likelier cause is on our side.
+ */
+export function isMassSilence(silent: number, total: number): boolean {
+  return total >= MASS_SILENCE_PEERS_MIN && silent * 2 > total;
+}

@@ -1,0 +1,23 @@
+/** The machines and pure functions that decide what the runtime does. */
+export { nextBackoffMs } from "./backoff.js";
+export { commandMachine, commandTable } from "./command.js";
+export { coordinationMachine, degradedReasons } from "./coordination.js";
+export { compareEpochs, formatEpoch, grantEpoch } from "./epoch.js";
+export { lifecycleTable } from "./lifecycle.js";
+export { linkMachine, linkTable } from "./link.js";
+export { isComplete, isEnough, isFailure, NO_CHILDREN, reaches } from "./thresholds.js";
+
+export type { BackoffOptions } from "./backoff.js";
+export type { CommandEvent, CommandState, CommandStatus } from "./command.js";
+export type {
+  CoordinationContext,
+  CoordinationEffect,
+  CoordinationEvent,
+  CoordinationInput,
+  CoordinationState,
+  DegradedReason,
+} from "./coordination.js";
+export type { Epoch } from "./epoch.js";
+export type { LifecycleTable } from "./lifecycle.js";
+export type { LinkEvent, LinkState } from "./link.js";
+export type { ChildCounts, Threshold, Thresholds } from "./thresholds.js";

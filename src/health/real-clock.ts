@@ -1,0 +1,20 @@
+/** The process's own time: one timing wheel for all nodes, `setImmediate` for the end of a turn. */
+import type { Clock } from "./clock.js";
+import { TimingWheel } from "./timing-wheel.js";
+
+const wheel = new TimingWheel();
+
+export const realClock: Clock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  setTimeout: (callback, delayMs) => wheel.add(callback, delayMs),
+  clearTimeout: (timer) => wheel.remove(timer),
+  defer: (callback) => {
+    setImmediate(callback);
+  },
+};
+
+/** Pending timeouts of all nodes in this process: 0 once they have all ended. */
+export function pendingTimeouts(): number {
+  return wheel.size;
+}

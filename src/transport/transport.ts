@@ -1,0 +1,37 @@
+/**
+ * The port between the runtime and whatever carries its messages.
+ *
+ * T1. Delivery is at most once, ordered for one publisher and subject while the connection holds. Nothing more is assumed.
+ * T2. `publish` never blocks and never throws for an outage; it throws for a closed transport or an oversized message.
+ * T3. A subject is one server subscription for each connection however many nodes listen, so that a broadcast reaches
+ *     a process once.
+ * T4. Listeners are never called from within `publish` or `subscribe`.
+ */
+export interface Transport {
+  /** First token of every subject. */
+  readonly namespace: string;
+  /** Second token of every subject: the tree's name. */
+  readonly tree: string;
+  /** Largest message that can be published, bytes. */
+  readonly maxPayloadBytes: number;
+  /** False while the transport knows that nothing can get through. */
+  readonly connected: boolean;
+  publish(subject: string, payload: Uint8Array, options?: PublishOptions): void;
+  /** `subject` may end in a `*` token. The payload is valid only during the call: copy what is kept. */
+  subscribe(subject: string, listener: MessageListener): Subscription;
+  /** Calls back at each change of `connected`. */
+  onConnection(listener: (connected: boolean) => void): Subscription;
+  /** Ends subscriptions and, where the transport opened it, the connection. Idempotent. */
+  close(): Promise<void>;
+}
+
+export type MessageListener = (payload: Uint8Array, subject: string) => void;
+
+export interface PublishOptions {
+  /** How long the message is worth sending if the transport is disconnected, milliseconds; 0 drops it at once. @default 0 */
+  readonly ttlMs?: number;
+}
+
+export interface Subscription {
+  unsubscribe(): void;
+}
