@@ -141,7 +141,8 @@ export const coordinationMachine = machineSetup.createMachine({
   }),
   states: {
     DISCONNECTED: {
-      description: "No active coordination. A child announces itself and waits for COORD_INIT; a root waits for its start.",
+      description:
+        "No active coordination. A child announces itself and waits for COORD_INIT; a root waits for its start.",
       on: {
         "coordination.requested": { target: "CONNECTING", actions: "noteRequest" },
         "recovery.requested": { actions: ["abandonRetry", "retry"] },

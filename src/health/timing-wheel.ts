@@ -64,8 +64,7 @@ export class TimingWheel {
   #turn(): void {
     const nowTick = Math.floor((performance.now() - this.#startMs) / TICK_MS);
     this.#armedTick = Infinity;
-    const due = this.#collect(nowTick);
-    for (const entry of due) this.#fire(entry);
+    for (const entry of this.#collect(nowTick)) this.#fire(entry);
     if (this.#count > 0) this.#armNext();
   }
 
@@ -77,7 +76,7 @@ export class TimingWheel {
       for (const entry of this.#slots[tick % SLOTS] as Set<Entry>) if (entry.dueTick <= nowTick) due.push(entry);
     }
     this.#tick = Math.max(this.#tick, nowTick);
-    return due.sort((a, b) => a.dueTick - b.dueTick);
+    return due.toSorted((a, b) => a.dueTick - b.dueTick);
   }
 
   /** One that an earlier callback of the same turn cleared does not fire. */
@@ -86,7 +85,14 @@ export class TimingWheel {
     entry.slot.delete(entry);
     entry.slot = null;
     this.#count--;
-    entry.callback();
+    try {
+      entry.callback();
+    } catch (error) {
+      // A callback's bug must not take the other timeouts with it, nor be hidden.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   #armNext(): void {

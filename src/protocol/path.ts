@@ -1,0 +1,51 @@
+/** Paths and the other names that become NATS subject tokens. */
+import { InvalidPathError } from "../errors.js";
+
+const TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
+const TOKEN_RULE = "1 to 64 characters of A-Z a-z 0-9 _ -";
+
+/** Levels of a tree; with the longest ids a subject stays well below the server's limits. */
+const DEPTH_MAX = 32;
+
+/**
+ * Checks one token: a child id, tree name or namespace.
+ *
+ * @throws InvalidPathError
+ */
+export function assertToken(field: string, value: unknown): asserts value is string {
+  if (typeof value !== "string" || !TOKEN.test(value)) throw new InvalidPathError(field, value, TOKEN_RULE);
+}
+
+/**
+ * Checks a path: 1 to 32 tokens joined by dots, absolute (`shop.orders.eu`) or relative to a node (`orders.eu`).
+ *
+ * @throws InvalidPathError
+ */
+export function assertPath(field: string, value: unknown): asserts value is string {
+  if (!isPath(value)) {
+    throw new InvalidPathError(field, value, `1 to ${DEPTH_MAX} ids joined by dots, each ${TOKEN_RULE}`);
+  }
+}
+
+export function isPath(value: unknown): value is string {
+  if (typeof value !== "string") return false;
+  const tokens = value.split(".");
+  return tokens.length <= DEPTH_MAX && tokens.every((token) => TOKEN.test(token));
+}
+
+/** The parent's path, or null for a root. */
+export function parentPath(path: string): string | null {
+  const dot = path.lastIndexOf(".");
+  return dot === -1 ? null : path.slice(0, dot);
+}
+
+/** The last token. */
+export function lastToken(path: string): string {
+  return path.slice(path.lastIndexOf(".") + 1);
+}
+
+/** Splits a relative path into the child to go through and the rest below it (empty when the child itself is meant). */
+export function splitTarget(target: string): { readonly childId: string; readonly rest: string } {
+  const dot = target.indexOf(".");
+  return dot === -1 ? { childId: target, rest: "" } : { childId: target.slice(0, dot), rest: target.slice(dot + 1) };
+}
