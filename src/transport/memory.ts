@@ -1,0 +1,126 @@
+/**
+ * A broker inside the process: what NATS is between hosts, without a server. One instance is shared by all nodes.
+ *
+ * M1. Every message is a copy, delivered in the order of publication at the end of the turn that published it, to those
+ *     who had subscribed by then.
+ * M2. What is published during a delivery waits for the next turn, so that timers and I/O are never starved.
+ */
+import { InvalidOptionError, PayloadTooLargeError, TransportClosedError } from "../errors.js";
+import type { Clock } from "../health/clock.js";
+import { realClock } from "../health/real-clock.js";
+import { assertToken } from "../protocol/path.js";
+import { ConnectionListeners } from "./connection-listeners.js";
+import { deliver, type ListenerSet, SubscriptionTable } from "./subscriptions.js";
+import type { MessageListener, Subscription, Transport } from "./transport.js";
+
+export interface MemoryTransportOptions {
+  /** Name of the tree, second token of every subject. @default "local" */
+  readonly tree?: string;
+  /** First token of every subject. @default "ft" */
+  readonly namespace?: string;
+  /** Largest message, bytes; the default is that of a NATS server. @default 1_048_576 */
+  readonly maxPayloadBytes?: number;
+  /** Decides when a turn ends; simulations pass their own. @default the process's real time */
+  readonly clock?: Clock;
+}
+
+/**
+ * Creates a transport that carries messages between the nodes of this process.
+ *
+ * @throws InvalidOptionError, InvalidPathError
+ */
+export function memoryTransport(options: MemoryTransportOptions = {}): Transport {
+  const { tree = "local", namespace = "ft", maxPayloadBytes = 1_048_576, clock = realClock } = options;
+  assertToken("tree", tree);
+  assertToken("namespace", namespace);
+  if (!Number.isSafeInteger(maxPayloadBytes) || maxPayloadBytes < 1) {
+    throw new InvalidOptionError("maxPayloadBytes", maxPayloadBytes, "an integer >= 1");
+  }
+  return new MemoryTransport({ tree, namespace, maxPayloadBytes, clock });
+}
+
+interface Message {
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly stamp: number;
+  readonly exact: ListenerSet | undefined;
+  readonly wildcard: ListenerSet | undefined;
+}
+
+class MemoryTransport implements Transport {
+  readonly namespace: string;
+  readonly tree: string;
+  readonly maxPayloadBytes: number;
+  readonly #clock: Clock;
+  readonly #exact = new Map<string, ListenerSet>();
+  /** By everything before the `*`. */
+  readonly #wildcards = new Map<string, ListenerSet>();
+  readonly #connectionListeners = new ConnectionListeners();
+  readonly #subscriptions = new SubscriptionTable({
+    opened: (set) => void this.#indexOf(set).set(keyOf(set.subject), set),
+    closed: (set) => void this.#indexOf(set).delete(keyOf(set.subject)),
+  });
+  #queue: Message[] = [];
+  #closed = false;
+
+  constructor(options: Required<MemoryTransportOptions>) {
+    this.namespace = options.namespace;
+    this.tree = options.tree;
+    this.maxPayloadBytes = options.maxPayloadBytes;
+    this.#clock = options.clock;
+  }
+
+  get connected(): boolean {
+    return !this.#closed;
+  }
+
+  publish(subject: string, payload: Uint8Array): void {
+    if (this.#closed) throw new TransportClosedError();
+    if (payload.length > this.maxPayloadBytes) throw new PayloadTooLargeError(payload.length, this.maxPayloadBytes);
+    const exact = this.#exact.get(subject);
+    const wildcard = this.#wildcards.get(prefixOf(subject));
+    if (exact === undefined && wildcard === undefined) return;
+    const stamp = this.#subscriptions.stamp();
+    if (this.#queue.push({ subject, payload: Buffer.from(payload), stamp, exact, wildcard }) === 1) {
+      this.#clock.defer(() => this.#drain());
+    }
+  }
+
+  subscribe(subject: string, listener: MessageListener): Subscription {
+    if (this.#closed) throw new TransportClosedError();
+    return this.#subscriptions.add(subject, listener);
+  }
+
+  onConnection(listener: (connected: boolean) => void): Subscription {
+    return this.#connectionListeners.add(listener);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#subscriptions.clear();
+    this.#connectionListeners.notify(false);
+  }
+
+  #drain(): void {
+    const batch = this.#queue;
+    this.#queue = [];
+    for (const { subject, payload, stamp, exact, wildcard } of batch) {
+      if (exact !== undefined) deliver(exact, payload, subject, stamp);
+      if (wildcard !== undefined) deliver(wildcard, payload, subject, stamp);
+    }
+  }
+
+  #indexOf({ subject }: ListenerSet): Map<string, ListenerSet> {
+    return subject.endsWith("*") ? this.#wildcards : this.#exact;
+  }
+}
+
+function keyOf(subject: string): string {
+  return subject.endsWith("*") ? prefixOf(subject) : subject;
+}
+
+/** A subject without its last token. */
+function prefixOf(subject: string): string {
+  return subject.slice(0, subject.lastIndexOf(".") + 1);
+}
