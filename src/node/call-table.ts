@@ -1,0 +1,250 @@
+/**
+ * The caller's side of one link's calls: commands down to a child, or requests up to the parent.
+ *
+ * K1. Every submitted call's sink is settled exactly once.
+ * K2. No call is sent beyond the peer's credit; what waits for credit is bounded.
+ * K3. After the peer lost its state, only calls declared idempotent are sent again; the others end as unknown.
+ */
+import { type CommandEventType, type CommandState, commandTable } from "../../machines/command.js";
+import type { Clock, Timer } from "../health/clock.js";
+import type { Meta } from "../protocol/messages.js";
+import { type CallSink, type Outcome, refused, uncompleted } from "./call.js";
+
+/** A call as its caller hands it to a link. */
+export interface OutgoingCall {
+  readonly id: string;
+  readonly name: string;
+  /** Path below the peer, or empty for the peer itself. */
+  readonly target: string;
+  readonly input: Uint8Array;
+  /** Monotonic time at which it expires, milliseconds. */
+  readonly deadlineAtMs: number;
+  readonly idempotent: boolean;
+  readonly minSyncVersion: number;
+  readonly meta: Meta | null;
+  readonly sink: CallSink;
+}
+
+export interface CallTablePort {
+  readonly clock: Clock;
+  /** Most calls waiting for credit or for a peer. */
+  readonly queueMax: number;
+  transmit(call: OutgoingCall): void;
+  transmitCancel(id: string): void;
+}
+
+interface Entry {
+  readonly call: OutgoingCall;
+  state: CommandState;
+  timer: Timer | null;
+  cancelTimer: Timer | null;
+  /** Cancels sent so far. */
+  cancels: number;
+}
+
+const CANCEL_REPEAT_MS = 500;
+const CANCELS_MAX = 5;
+
+export class CallTable {
+  readonly #port: CallTablePort;
+  readonly #entries = new Map<string, Entry>();
+  /** Ids waiting to be sent, oldest first. */
+  readonly #queue = new Set<string>();
+  /** Calls sent in this session, compared with the peer's credit. */
+  #sent = 0;
+  #credit = 0;
+  #open = false;
+
+  constructor(port: CallTablePort) {
+    this.#port = port;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Whether a call can be sent without waiting. */
+  get hasCredit(): boolean {
+    return this.#open && this.#queue.size === 0 && this.#sent < this.#credit;
+  }
+
+  /** Takes a call. One that is already known continues with the new sink: its caller asked again. */
+  submit(call: OutgoingCall): void {
+    if (this.#entries.has(call.id)) return this.#adopt(call);
+    if (this.#queue.size >= this.#port.queueMax) {
+      return call.sink.settle(refused("OVERLOADED", `${this.#queue.size} calls already wait for this link`));
+    }
+    this.#entries.set(call.id, this.#newEntry(call));
+    this.#queue.add(call.id);
+    this.#pump();
+  }
+
+  /** Registers a call that travels by broadcast and counts it against the credit. */
+  submitSent(call: OutgoingCall): void {
+    const entry = this.#newEntry(call);
+    this.#entries.set(call.id, entry);
+    this.#advance(entry, "command.sent");
+    this.#sent++;
+  }
+
+  cancel(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.state === "cancelling") return;
+    const state = this.#advance(entry, "command.cancel");
+    if (state === "cancelling") this.#repeatCancel(entry);
+    else this.#settle(entry, uncompleted("cancelled", "CANCELLED", "cancelled before it was sent"));
+  }
+
+  progress(id: string, value: Uint8Array): void {
+    this.#entries.get(id)?.call.sink.progress(value);
+  }
+
+  /** The executor's answer. Answers for unknown calls are late duplicates. */
+  answered(id: string, outcome: Outcome): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    // An answer can overtake the bookkeeping after a new session: it was sent all the same.
+    if (entry.state === "queued" || entry.state === "waiting") this.#advance(entry, "command.sent");
+    this.#advance(entry, EVENT_BY_STATUS[outcome.status]);
+    this.#settle(entry, outcome);
+  }
+
+  /** The peer's credit for this session, in all. */
+  grant(credit: number): void {
+    if (credit <= this.#credit) return;
+    this.#credit = credit;
+    this.#pump();
+  }
+
+  /**
+   * A session is open. With the same executor everything is sent again, since it answers a known id from its cache; with
+   * another one only what is idempotent or never left.
+   */
+  opened(options: { readonly sameExecutor: boolean }): void {
+    this.#open = true;
+    this.#sent = 0;
+    this.#credit = 0;
+    this.#queue.clear();
+    for (const entry of this.#entries.values()) this.#resume(entry, options.sameExecutor);
+    this.#pump();
+  }
+
+  /** The session is over for now, but its executor may come back: everything is kept. */
+  suspend(): void {
+    this.#open = false;
+  }
+
+  /** The executor is lost. */
+  lost(why: string): void {
+    this.#open = false;
+    for (const entry of this.#entries.values()) this.#lose(entry, why);
+  }
+
+  /** Ends everything, whether idempotent or not. */
+  close(why: string): void {
+    this.#open = false;
+    for (const entry of this.#entries.values()) this.#end(entry, why);
+  }
+
+  #newEntry(call: OutgoingCall): Entry {
+    const entry: Entry = { call, state: "queued", timer: null, cancelTimer: null, cancels: 0 };
+    const leftMs = call.deadlineAtMs - this.#port.clock.now();
+    entry.timer = this.#port.clock.setTimeout(() => this.#expire(entry), Math.max(0, leftMs));
+    return entry;
+  }
+
+  #adopt(call: OutgoingCall): void {
+    const entry = this.#entries.get(call.id) as Entry;
+    const adopted: Entry = { ...this.#newEntry(call), state: entry.state };
+    this.#clearTimers(entry);
+    this.#entries.set(call.id, adopted);
+  }
+
+  #expire(entry: Entry): void {
+    entry.timer = null;
+    const wasSent = entry.state === "sent";
+    const state = this.#advance(entry, "command.expired");
+    if (wasSent && this.#open) this.#port.transmitCancel(entry.call.id);
+    if (state === "cancelled") this.#settle(entry, uncompleted("cancelled", "CANCELLED", "cancelled"));
+    else this.#settle(entry, uncompleted("timedOut", "DEADLINE_EXCEEDED", "the deadline passed"));
+  }
+
+  #repeatCancel(entry: Entry): void {
+    entry.cancelTimer = null;
+    if (entry.cancels++ >= CANCELS_MAX) return;
+    if (this.#open) this.#port.transmitCancel(entry.call.id);
+    entry.cancelTimer = this.#port.clock.setTimeout(() => this.#repeatCancel(entry), CANCEL_REPEAT_MS);
+  }
+
+  #resume(entry: Entry, sameExecutor: boolean): void {
+    if (entry.state === "cancelling") {
+      if (!sameExecutor) this.#lose(entry, "the executor was restarted");
+      return;
+    }
+    if (entry.state === "sent" && !sameExecutor && !entry.call.idempotent) {
+      return this.#lose(entry, "the executor was restarted");
+    }
+    if (entry.state === "sent") this.#advance(entry, "command.postponed");
+    this.#queue.add(entry.call.id);
+  }
+
+  #lose(entry: Entry, why: string): void {
+    const { state, call } = entry;
+    if (call.idempotent && state !== "cancelling") {
+      this.#advance(entry, "command.postponed");
+      this.#queue.add(call.id);
+    } else if (state === "queued") {
+      this.#advance(entry, "command.refused");
+      this.#settle(entry, refused("UNAVAILABLE", why));
+    } else {
+      this.#advance(entry, "command.lost");
+      this.#settle(entry, uncompleted("unknown", "EXECUTOR_LOST", `${why} after the call may have begun`));
+    }
+  }
+
+  #end(entry: Entry, why: string): void {
+    const began = entry.state === "sent" || entry.state === "cancelling" || entry.state === "waiting";
+    this.#advance(entry, began ? "command.lost" : "command.refused");
+    this.#settle(entry, began ? uncompleted("unknown", "EXECUTOR_LOST", why) : refused("UNAVAILABLE", why));
+  }
+
+  #pump(): void {
+    if (!this.#open) return;
+    for (const id of this.#queue) {
+      if (this.#sent >= this.#credit) return;
+      this.#queue.delete(id);
+      const entry = this.#entries.get(id) as Entry;
+      this.#advance(entry, "command.sent");
+      this.#sent++;
+      this.#port.transmit(entry.call);
+    }
+  }
+
+  #advance(entry: Entry, event: CommandEventType): CommandState {
+    entry.state = commandTable[entry.state][event] ?? entry.state;
+    return entry.state;
+  }
+
+  #settle(entry: Entry, outcome: Outcome): void {
+    if (!this.#entries.delete(entry.call.id)) return;
+    this.#queue.delete(entry.call.id);
+    this.#clearTimers(entry);
+    entry.call.sink.settle(outcome);
+  }
+
+  #clearTimers(entry: Entry): void {
+    if (entry.timer !== null) this.#port.clock.clearTimeout(entry.timer);
+    if (entry.cancelTimer !== null) this.#port.clock.clearTimeout(entry.cancelTimer);
+    entry.timer = null;
+    entry.cancelTimer = null;
+  }
+}
+
+const EVENT_BY_STATUS: Readonly<Record<Outcome["status"], CommandEventType>> = {
+  completed: "command.completed",
+  failed: "command.failed",
+  cancelled: "command.cancelled",
+  timedOut: "command.expired",
+  notStarted: "command.refused",
+  unknown: "command.lost",
+};

@@ -1,0 +1,52 @@
+/**
+ * Calls: what a command down and a request up have in common, from the caller's and from the executor's side.
+ */
+import type { CommandStatus } from "../../machines/command.js";
+import type { CommandErrorCode } from "../errors.js";
+import type { Meta } from "../protocol/messages.js";
+import { UNDEFINED_PAYLOAD } from "../protocol/payload.js";
+
+/** One call as it arrives at an executor or relay. */
+export interface Call {
+  /** Made once by the caller, unchanged over hops and retries. */
+  readonly id: string;
+  readonly name: string;
+  readonly input: Uint8Array;
+  /** Time left at arrival, milliseconds. */
+  readonly deadlineMs: number;
+  readonly meta: Meta | null;
+}
+
+/** How a call ended, in the form in which it travels. */
+export interface Outcome {
+  readonly status: CommandStatus;
+  /** Empty when completed. */
+  readonly code: CommandErrorCode | "";
+  readonly message: string;
+  /** `code` of the error that the handler threw, or empty. */
+  readonly handlerCode: string;
+  readonly output: Uint8Array;
+}
+
+/** Where a call's answers go. `settle` is called exactly once, `progress` any number of times before. */
+export interface CallSink {
+  progress(value: Uint8Array): void;
+  settle(outcome: Outcome): void;
+}
+
+export function completed(output: Uint8Array): Outcome {
+  return { status: "completed", code: "", message: "", handlerCode: "", output };
+}
+
+export function uncompleted(
+  status: Exclude<CommandStatus, "completed">,
+  code: CommandErrorCode,
+  message: string,
+  handlerCode = "",
+): Outcome {
+  return { status, code, message, handlerCode, output: UNDEFINED_PAYLOAD };
+}
+
+export function refused(code: CommandErrorCode, message: string): Outcome {
+  return uncompleted("notStarted", code, message);
+}

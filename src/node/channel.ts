@@ -1,0 +1,238 @@
+/**
+ * One session's reliable exchange with one peer, the same on both ends of a link.
+ *
+ * H1. Sequenced messages are delivered in order and once; unsequenced ones as they come, possibly never or twice.
+ * H2. What one turn of the event loop sends leaves in as few frames as the transport's maximum allows.
+ * H3. Only the oldest unacknowledged message is retransmitted, with backoff, and once after a reconnect.
+ * H4. After `close` nothing is sent or delivered and no timer is left.
+ */
+import { encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
+import type { Clock, Timer } from "../health/clock.js";
+import { UNSEQUENCED } from "../protocol/layouts.js";
+import type { Frame, Message, UnknownMessage } from "../protocol/messages.js";
+import { SequenceReceiver } from "./sequence.js";
+
+export interface ChannelOptions {
+  readonly clock: Clock;
+  readonly version: number;
+  readonly session: string;
+  /** Where the peer's broadcast sequence starts; 0 where the peer never broadcasts. */
+  readonly broadcastStart: number;
+  readonly maxPayloadBytes: number;
+  readonly publish: (frame: Uint8Array, ttlMs: number) => void;
+  readonly deliver: (message: Message | UnknownMessage) => void;
+  /** The message that carries a bare acknowledgement. */
+  readonly ackKind: "ack.frame" | "heartbeat.ack";
+  /** How many calls of this session we take in all, counted from its start. */
+  readonly credit: () => number;
+  /** The peer acknowledged or granted credit. */
+  readonly onHeader: (frame: Frame) => void;
+}
+
+/** Entries of one frame: more gain nothing and delay the first. */
+const FLUSH_MESSAGES_MAX = 64;
+const ACK_DELAY_MS = 20;
+const RETRANSMIT_MIN_MS = 200;
+const RETRANSMIT_MAX_MS = 5_000;
+/** How long a frame with sequenced messages is worth sending late; afterwards retransmission serves better. */
+const FRAME_TTL_MS = 10_000;
+
+export class Channel {
+  readonly session: string;
+  /** When we last sent anything, for heartbeat suppression. */
+  lastSentMs = -Infinity;
+  /** Calls that the peer takes in all; never shrinks. */
+  peerCredit = 0;
+  readonly #options: ChannelOptions;
+  readonly #unicast = new SequenceReceiver(0);
+  readonly #broadcast: SequenceReceiver;
+  #nextSeq = 1;
+  #unacked: Message[] = [];
+  #outgoing: Message[] = [];
+  #flushScheduled = false;
+  #ackTimer: Timer | null = null;
+  #retransmitTimer: Timer | null = null;
+  #retransmitMs = RETRANSMIT_MIN_MS;
+  /** While recovering from a loss: the last number sent before it was noticed. */
+  #recoverUntil = 0;
+  #closed = false;
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+    this.session = options.session;
+    this.#broadcast = new SequenceReceiver(options.broadcastStart);
+  }
+
+  /** Sequenced messages that the peer has not acknowledged. */
+  get unacknowledged(): number {
+    return this.#unacked.length;
+  }
+
+  /** Sends by the end of this turn. `sequenced` overrides what the kind does by default. */
+  send(message: Message, sequenced = !UNSEQUENCED.has(message.kind)): void {
+    if (this.#closed) return;
+    if (sequenced) {
+      message.seq = this.#nextSeq++;
+      this.#unacked.push(message);
+    }
+    this.#enqueue(message);
+  }
+
+  /** Sends a message that carries its own place in another sequence: the refill of a broadcast. */
+  forward(message: Message): void {
+    if (!this.#closed) this.#enqueue(message);
+  }
+
+  /** Handles a frame of this session. */
+  receive(frame: Frame): void {
+    this.#takeAck(frame.ack);
+    this.peerCredit = Math.max(this.peerCredit, frame.credit);
+    this.#options.onHeader(frame);
+    for (const message of frame.messages) {
+      if (this.#closed) return;
+      this.#take(message);
+    }
+  }
+
+  /** Tells the peer at once what we have received and take. */
+  acknowledge(): void {
+    if (!this.#closed) this.#enqueue({ kind: this.#options.ackKind, seq: 0 });
+  }
+
+  /** The transport is back: what was sent into the outage may be lost. */
+  reconnected(): void {
+    if (this.#unacked.length === 0 || this.#closed) return;
+    this.#retransmitMs = RETRANSMIT_MIN_MS;
+    this.#startRecovery();
+  }
+
+  /** Whether everything sent was acknowledged. */
+  isDrained(): boolean {
+    return this.#unacked.length === 0 && this.#outgoing.length === 0;
+  }
+
+  /** Writes what is waiting without waiting for the end of the turn. */
+  flush(): void {
+    this.#flushScheduled = false;
+    if (this.#closed) return;
+    while (this.#outgoing.length > 0) this.#writeFrame();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#unacked = [];
+    this.#outgoing = [];
+    this.#stopAckTimer();
+    this.#stopRetransmitTimer();
+  }
+
+  #enqueue(message: Message): void {
+    this.#outgoing.push(message);
+    if (this.#outgoing.length >= FLUSH_MESSAGES_MAX) return this.flush();
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    // Alone, a message gains nothing by waiting for the turn's end; in company, waiting makes one frame of many.
+    if (this.#unacked.length <= 1) queueMicrotask(() => this.flush());
+    else this.#options.clock.defer(() => this.flush());
+  }
+
+  #writeFrame(): void {
+    const messages = this.#takeBatch();
+    const { clock, publish } = this.#options;
+    const frame = encodeFrame(this.#header(messages));
+    this.lastSentMs = clock.now();
+    this.#stopAckTimer();
+    const sequenced = messages.some((message) => message.seq !== 0);
+    if (sequenced) this.#startRetransmitTimer();
+    publish(frame, sequenced ? FRAME_TTL_MS : 0);
+  }
+
+  #header(messages: readonly Message[]): Frame & { messages: readonly Message[] } {
+    const { version, session, credit } = this.#options;
+    return {
+      version,
+      session,
+      ack: this.#unicast.received,
+      broadcastAck: this.#broadcast.received,
+      credit: credit(),
+      messages,
+    };
+  }
+
+  /** As many waiting messages as fit into one frame, at least one. */
+  #takeBatch(): Message[] {
+    let bytes = FRAME_OVERHEAD_BYTES;
+    let count = 0;
+    while (count < this.#outgoing.length && count < FLUSH_MESSAGES_MAX) {
+      bytes += estimateBytes(this.#outgoing[count] as Message);
+      if (count > 0 && bytes > this.#options.maxPayloadBytes) break;
+      count++;
+    }
+    return this.#outgoing.splice(0, count);
+  }
+
+  #take(message: Message | UnknownMessage): void {
+    const { seq } = message;
+    if (seq === 0) return this.#options.deliver(message);
+    this.#oweAck();
+    const deliver = (next: Message | UnknownMessage): void => {
+      if (!this.#closed) this.#options.deliver(next);
+    };
+    if (seq > 0) this.#unicast.take(seq, message, deliver);
+    else this.#broadcast.take(-seq, message, deliver);
+  }
+
+  #takeAck(ack: number): void {
+    const first = this.#unacked[0];
+    if (first === undefined || ack < first.seq) return;
+    let count = 1;
+    while (count < this.#unacked.length && (this.#unacked[count] as Message).seq <= ack) count++;
+    this.#unacked.splice(0, count);
+    this.#retransmitMs = RETRANSMIT_MIN_MS;
+    this.#stopRetransmitTimer();
+    if (this.#unacked.length === 0) return;
+    // A partial acknowledgement during recovery names the next gap: fill it now rather than after a timeout.
+    if (ack < this.#recoverUntil) this.#retransmit();
+    else this.#startRetransmitTimer();
+  }
+
+  #startRecovery(): void {
+    this.#recoverUntil = this.#nextSeq - 1;
+    this.#retransmit();
+  }
+
+  #retransmit(): void {
+    const oldest = this.#unacked[0];
+    if (oldest === undefined || this.#closed) return;
+    this.#stopRetransmitTimer();
+    this.#enqueue(oldest);
+  }
+
+  #startRetransmitTimer(): void {
+    if (this.#retransmitTimer !== null || this.#unacked.length === 0) return;
+    this.#retransmitTimer = this.#options.clock.setTimeout(() => {
+      this.#retransmitTimer = null;
+      this.#retransmitMs = Math.min(RETRANSMIT_MAX_MS, this.#retransmitMs * 2);
+      this.#startRecovery();
+    }, this.#retransmitMs);
+  }
+
+  #stopRetransmitTimer(): void {
+    if (this.#retransmitTimer === null) return;
+    this.#options.clock.clearTimeout(this.#retransmitTimer);
+    this.#retransmitTimer = null;
+  }
+
+  #oweAck(): void {
+    this.#ackTimer ??= this.#options.clock.setTimeout(() => {
+      this.#ackTimer = null;
+      this.acknowledge();
+    }, ACK_DELAY_MS);
+  }
+
+  #stopAckTimer(): void {
+    if (this.#ackTimer === null) return;
+    this.#options.clock.clearTimeout(this.#ackTimer);
+    this.#ackTimer = null;
+  }
+}

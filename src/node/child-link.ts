@@ -1,0 +1,217 @@
+/**
+ * One child as its parent holds it: its state, its session, the calls sent to it and the latest news of it.
+ */
+import {
+  createDetector,
+  type Detector,
+  forgive,
+  heard,
+  judge,
+  promise,
+  type Verdict,
+} from "../../machines/failure-detector.js";
+import type { Epoch } from "../../machines/epoch.js";
+import { type LinkEventType, type LinkState, linkTable } from "../../machines/link.js";
+import type { TakeoverHistory } from "../../machines/takeover-limit.js";
+import type { Frame, Message, StatusReport, UnknownMessage } from "../protocol/messages.js";
+import { downSubject } from "../protocol/subjects.js";
+import { CallTable, type OutgoingCall } from "./call-table.js";
+import { Channel } from "./channel.js";
+import type { NodeCore } from "./core.js";
+
+/** A session offered to a process that announced itself; it counts only once that process uses it. */
+export interface Offer {
+  readonly boot: string;
+  readonly attempt: number;
+  readonly session: string;
+  readonly epoch: Epoch;
+  readonly version: number;
+  readonly broadcastStart: number;
+}
+
+/** The process that held the path before, to fence it when it speaks. */
+export interface Predecessor {
+  readonly boot: string;
+  readonly session: string;
+  contested: boolean;
+}
+
+export interface ChildLinkPort {
+  readonly core: NodeCore;
+  deliver(link: ChildLink, message: Message | UnknownMessage): void;
+  changed(link: ChildLink, from: LinkState): void;
+  /** The child acknowledged messages. */
+  acknowledged(link: ChildLink, frame: Frame): void;
+  /** Upward requests that we take from this child in all. */
+  requestCredit(link: ChildLink): number;
+}
+
+export class ChildLink {
+  readonly id: string;
+  readonly path: string;
+  readonly critical: boolean;
+  /** Listed in the options: expected even while absent. */
+  readonly listed: boolean;
+  state: LinkState = "absent";
+  boot = "";
+  epoch: Epoch = [];
+  channel: Channel | null = null;
+  offer: Offer | null = null;
+  predecessor: Predecessor | null = null;
+  takeovers: TakeoverHistory = [];
+  detector: Detector | null = null;
+  report: StatusReport | null = null;
+  reportAtMs = 0;
+  /** Requests of this session that arrived. */
+  requestsTaken = 0;
+  broadcastAck = 0;
+  readonly calls: CallTable;
+  /** The process that was last given calls. */
+  #callsBoot = "";
+  readonly #port: ChildLinkPort;
+
+  constructor(port: ChildLinkPort, id: string, options: { readonly critical: boolean; readonly listed: boolean }) {
+    this.#port = port;
+    this.id = id;
+    this.path = `${port.core.path}.${id}`;
+    this.critical = options.critical;
+    this.listed = options.listed;
+    this.calls = new CallTable({
+      clock: port.core.options.clock,
+      queueMax: port.core.options.linkQueueMax,
+      transmit: (call) => this.#transmit(call),
+      transmitCancel: (commandId) => this.send({ kind: "command.cancel", seq: 0, commandId }),
+    });
+  }
+
+  /** A session is open, whether or not its subtree is ready. */
+  get isOpen(): boolean {
+    return this.channel !== null;
+  }
+
+  /** Its subtree is ready; it may be suspect. */
+  get isAttached(): boolean {
+    return this.state === "alive" || this.state === "suspect";
+  }
+
+  get lastSentMs(): number {
+    return this.channel?.lastSentMs ?? -Infinity;
+  }
+
+  /** Sends within the session; without one the message is dropped. */
+  send(message: Message, sequenced?: boolean): void {
+    this.channel?.send(message, sequenced);
+  }
+
+  /** Takes the session that the child accepted by using it. */
+  accept(offer: Offer): void {
+    const { core } = this.#port;
+    this.channel?.close();
+    this.offer = null;
+    this.boot = offer.boot;
+    this.epoch = offer.epoch;
+    this.requestsTaken = 0;
+    this.broadcastAck = offer.broadcastStart;
+    this.detector = createDetector(core.now(), core.options.heartbeat.minMs);
+    this.channel = this.#newChannel(offer);
+    this.calls.suspend();
+    this.apply("session.opened");
+  }
+
+  /** The subtree is ready: calls may flow. */
+  ready(): void {
+    if (this.state !== "opening") return;
+    this.apply("child.ready");
+    this.calls.opened({ sameExecutor: this.#callsBoot === this.boot });
+    this.#callsBoot = this.boot;
+    this.calls.grant(this.channel?.peerCredit ?? 0);
+  }
+
+  /** Ends the session; `event` says why. Calls of a child that failed are kept: the same process will come back. */
+  close(event: "child.died" | "child.failed" | "child.left", why: string): void {
+    this.channel?.close();
+    this.channel = null;
+    this.detector = null;
+    if (event === "child.failed") this.calls.suspend();
+    else this.calls.lost(why);
+    this.apply(event);
+  }
+
+  apply(event: LinkEventType): void {
+    const from = this.state;
+    const to = linkTable[from][event];
+    if (to === undefined) return;
+    this.state = to;
+    this.#port.changed(this, from);
+  }
+
+  noteHeard(): void {
+    if (this.detector === null) return;
+    const { core } = this.#port;
+    heard(this.detector, core.now(), core.options.failureDetector);
+    if (this.state === "suspect") this.apply("child.heard");
+  }
+
+  noteReport(report: StatusReport): void {
+    this.report = report;
+    this.reportAtMs = this.#port.core.now();
+    if (this.detector !== null) promise(this.detector, report.nextInMs);
+  }
+
+  /** The child's own troubles widen our patience too. */
+  judge(nowMs: number): Verdict {
+    if (this.detector === null) return "alive";
+    const { core } = this.#port;
+    const health = Math.max(core.localHealth, this.report?.localHealth ?? 0);
+    return judge(this.detector, nowMs, core.options.failureDetector, health);
+  }
+
+  forgive(nowMs: number): void {
+    if (this.detector !== null) forgive(this.detector, nowMs);
+  }
+
+  #newChannel(offer: Offer): Channel {
+    const { core } = this.#port;
+    const { transport, clock } = core.options;
+    const subject = downSubject(transport, this.path);
+    return new Channel({
+      clock,
+      version: offer.version,
+      session: offer.session,
+      broadcastStart: 0,
+      maxPayloadBytes: transport.maxPayloadBytes,
+      publish: (frame, ttlMs) => transport.publish(subject, frame, { ttlMs }),
+      deliver: (message) => this.#port.deliver(this, message),
+      ackKind: "heartbeat.ack",
+      credit: () => this.#port.requestCredit(this),
+      onHeader: (frame) => {
+        this.broadcastAck = Math.max(this.broadcastAck, frame.broadcastAck);
+        if (this.isAttached) this.calls.grant(frame.credit);
+        this.#port.acknowledged(this, frame);
+      },
+    });
+  }
+
+  #transmit(call: OutgoingCall): void {
+    this.send(toCommandRun(call, this.#port.core));
+  }
+}
+
+/** The deadline is read when the message is written, also when it is written again. */
+export function toCommandRun(call: OutgoingCall, core: NodeCore): Message {
+  const { id, target, name, input, idempotent, minSyncVersion, meta, deadlineAtMs } = call;
+  return {
+    kind: "command.run",
+    seq: 0,
+    commandId: id,
+    target,
+    name,
+    input,
+    get deadlineMs() {
+      return Math.max(0, Math.ceil(deadlineAtMs - core.now()));
+    },
+    idempotent,
+    minSyncVersion,
+    meta,
+  };
+}

@@ -1,0 +1,43 @@
+/** The census of the children, kept up to date with each change instead of counted anew. */
+import type { LinkState } from "../../machines/link.js";
+import type { ChildCounts } from "../../machines/thresholds.js";
+
+/** What the tally needs of a link. */
+interface Counted {
+  readonly state: LinkState;
+  readonly critical: boolean;
+  readonly listed: boolean;
+}
+
+export class ChildTally {
+  #counts = { expected: 0, ready: 0, failed: 0, criticalFailed: 0, criticalUnavailable: 0 };
+
+  get counts(): ChildCounts {
+    return { ...this.#counts };
+  }
+
+  add(link: Counted): void {
+    this.#count(link, link.state, 1);
+  }
+
+  change(link: Counted, from: LinkState): void {
+    this.#count(link, from, -1);
+    this.#count(link, link.state, 1);
+  }
+
+  remove(link: Counted): void {
+    this.#count(link, link.state, -1);
+  }
+
+  #count(link: Counted, state: LinkState, by: 1 | -1): void {
+    // Who joined by itself and left in order, or only ever announced itself, is not missed.
+    if (!link.listed && (state === "absent" || state === "left")) return;
+    const ready = state === "alive";
+    const failed = state === "dead" || state === "failed";
+    this.#counts.expected += by;
+    if (ready) this.#counts.ready += by;
+    if (failed) this.#counts.failed += by;
+    if (link.critical && failed) this.#counts.criticalFailed += by;
+    if (link.critical && !ready) this.#counts.criticalUnavailable += by;
+  }
+}

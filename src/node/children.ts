@@ -1,0 +1,312 @@
+/**
+ * The children of one node: who is there, who may come, and which process holds each path.
+ *
+ * R1. Only a process that uses the session it was offered becomes the child: an announcement alone, perhaps late or
+ *     doubled, displaces nobody.
+ * R2. A path has one live session. Who held it before is told so, once for each interval, and stops.
+ * R3. Memory is bounded by `childrenMax`, whatever arrives.
+ */
+import { compareEpochs, type Epoch, grantEpoch } from "../../machines/epoch.js";
+import type { LinkState } from "../../machines/link.js";
+import { isTakeoverAllowed, noteTakeover } from "../../machines/takeover-limit.js";
+import { type ChildCounts } from "../../machines/thresholds.js";
+import { randomId } from "../health/clock.js";
+import { decodeFrame, encodeFrame } from "../protocol/codec.js";
+import {
+  type DownMessage,
+  type ErrorDuplicate,
+  type ErrorFenced,
+  type Frame,
+  type Message,
+  PROTOCOL_VERSION_MAX,
+  PROTOCOL_VERSION_MIN,
+  type ReadyAnnounce,
+  type UnknownMessage,
+} from "../protocol/messages.js";
+import { childrenSubject, downSubject, senderId } from "../protocol/subjects.js";
+import type { Subscription } from "../transport/transport.js";
+import { Broadcaster } from "./broadcaster.js";
+import { ChildLink, type ChildLinkPort, type Offer } from "./child-link.js";
+import { ChildTally } from "./child-tally.js";
+import type { NodeCore } from "./core.js";
+import { RateLimit } from "./rate-limit.js";
+
+export interface ChildrenPort {
+  /** Whether sessions may be opened: the node has an epoch and coordinates. */
+  isCoordinating(): boolean;
+  deliver(link: ChildLink, message: Message | UnknownMessage): void;
+  linkChanged(link: ChildLink, from: LinkState): void;
+  requestCredit(link: ChildLink): number;
+  initBudgetMs(): number;
+  syncVersion(): number;
+  /** A child has seen a newer parent of our path. Returns whether our epoch was raised above it. */
+  newerParentSeen(epoch: Epoch, certain: boolean): boolean;
+  /** A child refuses us: too many parents claim our path. */
+  refusedAsDuplicate(): void;
+}
+
+const FENCE_INTERVAL_MS = 1_000;
+const PROBE_INTERVAL_MS = 500;
+
+export class Children {
+  readonly broadcaster: Broadcaster;
+  readonly #core: NodeCore;
+  readonly #port: ChildrenPort;
+  readonly #links = new Map<string, ChildLink>();
+  readonly #tally = new ChildTally();
+  readonly #fenceLimit: RateLimit;
+  readonly #probeLimit: RateLimit;
+  readonly #linkPort: ChildLinkPort;
+  #grants = 0;
+  #subscription: Subscription | null = null;
+
+  constructor(core: NodeCore, port: ChildrenPort) {
+    this.#core = core;
+    this.#port = port;
+    this.#fenceLimit = new RateLimit(core.options.clock, FENCE_INTERVAL_MS);
+    this.#probeLimit = new RateLimit(core.options.clock, PROBE_INTERVAL_MS);
+    this.broadcaster = new Broadcaster(core, () => this.open());
+    this.#linkPort = {
+      core,
+      deliver: (link, message) => port.deliver(link, message),
+      changed: (link, from) => this.#changed(link, from),
+      acknowledged: () => {},
+      requestCredit: (link) => port.requestCredit(link),
+    };
+    for (const { id, critical } of core.options.children) this.#add(id, { critical, listed: true });
+  }
+
+  get counts(): ChildCounts {
+    return this.#tally.counts;
+  }
+
+  get size(): number {
+    return this.#links.size;
+  }
+
+  get(id: string): ChildLink | undefined {
+    return this.#links.get(id);
+  }
+
+  all(): Iterable<ChildLink> {
+    return this.#links.values();
+  }
+
+  *open(): Generator<ChildLink> {
+    for (const link of this.#links.values()) if (link.isOpen) yield link;
+  }
+
+  *attached(): Generator<ChildLink> {
+    for (const link of this.#links.values()) if (link.isAttached) yield link;
+  }
+
+  /** Whether nobody is between an offer and readiness, so that a broadcast reaches exactly the attached children. */
+  isSettled(): boolean {
+    for (const link of this.#links.values()) if (link.offer !== null || link.isOpen !== link.isAttached) return false;
+    return true;
+  }
+
+  listen(): void {
+    const { transport } = this.#core.options;
+    this.#subscription ??= transport.subscribe(childrenSubject(transport, this.#core.path), (payload, subject) =>
+      this.#receive(payload, senderId(subject)),
+    );
+  }
+
+  /** Asks whoever is there to announce itself. */
+  probe(): void {
+    this.broadcaster.publish(this.#probeMessage());
+  }
+
+  /** Ends all sessions, keeping who the children were. */
+  disconnect(why: string): void {
+    for (const link of this.#links.values()) {
+      link.offer = null;
+      if (link.isOpen) link.close("child.died", why);
+    }
+  }
+
+  /** Forgets a joined child that is gone. */
+  forget(link: ChildLink): void {
+    if (link.listed || link.isOpen) return;
+    this.#tally.remove(link);
+    this.#links.delete(link.id);
+  }
+
+  close(): void {
+    this.#subscription?.unsubscribe();
+    this.#subscription = null;
+    for (const link of this.#links.values()) {
+      link.channel?.close();
+      link.calls.close("the node has ended");
+    }
+    this.broadcaster.close();
+  }
+
+  #add(id: string, options: { readonly critical: boolean; readonly listed: boolean }): ChildLink {
+    const link = new ChildLink(this.#linkPort, id, options);
+    this.#links.set(id, link);
+    this.#tally.add(link);
+    return link;
+  }
+
+  #changed(link: ChildLink, from: LinkState): void {
+    this.#tally.change(link, from);
+    this.#port.linkChanged(link, from);
+  }
+
+  #receive(payload: Uint8Array, id: string): void {
+    const decoded = decodeFrame(payload, "up");
+    if (decoded.kind === "malformed") return this.#core.drop(id, decoded.reason);
+    const { frame } = decoded;
+    if (frame.session === "") return this.#receiveSessionless(id, frame);
+    const link = this.#links.get(id);
+    if (link !== undefined && this.#isCurrent(link, frame.session)) {
+      link.noteHeard();
+      link.channel?.receive(frame);
+    } else {
+      this.#receiveStale(id, link, frame);
+    }
+  }
+
+  /** Whether the session is the link's; an offered one becomes so by being used. */
+  #isCurrent(link: ChildLink, session: string): boolean {
+    if (link.channel?.session === session) return true;
+    if (link.offer?.session !== session || !this.#port.isCoordinating()) return false;
+    this.#accept(link, link.offer);
+    return true;
+  }
+
+  #accept(link: ChildLink, offer: Offer): void {
+    const { boot, channel } = link;
+    const displaced = channel !== null && boot !== offer.boot;
+    if (displaced) link.predecessor = { boot, session: channel.session, contested: false };
+    link.accept(offer);
+    if (displaced) this.#fence(link, boot);
+  }
+
+  #receiveStale(id: string, link: ChildLink | undefined, frame: Frame): void {
+    this.#core.drop(id, "stale session");
+    const predecessor = link?.predecessor;
+    if (link !== undefined && predecessor?.session === frame.session) {
+      if (!predecessor.contested) link.takeovers = noteTakeover(link.takeovers, this.#core.now());
+      predecessor.contested = true;
+      if (this.#fenceLimit.allows(predecessor.boot)) this.#fence(link, predecessor.boot);
+    } else if (this.#port.isCoordinating() && this.#probeLimit.allows(id)) {
+      this.#tell(id, this.#probeMessage());
+    }
+  }
+
+  #receiveSessionless(id: string, frame: Frame): void {
+    for (const message of frame.messages) {
+      if (message.kind === "ready.announce") this.#announced(id, message);
+      else if (message.kind === "error.fenced" || message.kind === "error.duplicate") this.#accused(id, message);
+      else this.#core.drop(id, "no session");
+    }
+  }
+
+  /** A child tells that another parent of our path outranks us. */
+  #accused(id: string, message: ErrorFenced | ErrorDuplicate): void {
+    if (message.boot !== this.#core.boot) return this.#core.drop(id, "addressed to another process");
+    if (message.kind === "error.duplicate") return this.#port.refusedAsDuplicate();
+    if (compareEpochs(message.epoch, this.#core.epoch) <= 0) return this.#core.drop(id, "stale epoch");
+    this.#port.newerParentSeen(message.epoch, true);
+  }
+
+  #announced(id: string, message: ReadyAnnounce): void {
+    if (message.treeId !== this.#core.options.treeId) return this.#core.drop(id, "foreign tree");
+    if (!this.#port.isCoordinating()) return;
+    const version = Math.min(message.versionMax, PROTOCOL_VERSION_MAX);
+    if (version < Math.max(message.versionMin, PROTOCOL_VERSION_MIN)) return this.#core.drop(id, "protocol version");
+    if (compareEpochs(message.parentEpoch, this.#core.epoch) > 0) {
+      if (!this.#port.newerParentSeen(message.parentEpoch, false)) return this.#core.drop(id, "stale parent");
+    }
+    const link = this.#links.get(id) ?? this.#join(id);
+    if (link !== null) this.#answer(link, message, version);
+  }
+
+  #join(id: string): ChildLink | null {
+    const { acceptJoining, childrenMax } = this.#core.options;
+    if (!acceptJoining || this.#links.size >= childrenMax) {
+      this.#core.drop(id, acceptJoining ? "childrenMax reached" : "not a listed child");
+      return null;
+    }
+    return this.#add(id, { critical: false, listed: false });
+  }
+
+  #answer(link: ChildLink, message: ReadyAnnounce, version: number): void {
+    const { childBoot, attempt } = message;
+    if (link.offer?.boot === childBoot && attempt <= link.offer.attempt) {
+      if (attempt === link.offer.attempt) this.#sendOffer(link, link.offer);
+      return;
+    }
+    const isRival = link.isOpen && link.boot !== childBoot;
+    const epoch = this.#epochFor(link, message);
+    if (epoch === null) return this.#fence(link, childBoot);
+    if (isRival && !isTakeoverAllowed(link.takeovers, this.#core.now())) {
+      return this.#tell(link.id, { kind: "shutdown.duplicate", seq: 0, boot: childBoot });
+    }
+    link.offer = this.#newOffer(message, epoch, version);
+    this.#sendOffer(link, link.offer);
+  }
+
+  /**
+   * The epoch of an announced process: its own if it is the known one or a survivor of an earlier parent, a new one if
+   * it just started, null if it was superseded.
+   */
+  #epochFor(link: ChildLink, { childBoot, epoch }: ReadyAnnounce): Epoch | null {
+    if (link.boot === childBoot && link.epoch.length > 0) return link.epoch;
+    if (link.offer?.boot === childBoot) return link.offer.epoch;
+    if (epoch.length > 0) return compareEpochs(epoch, link.epoch) > 0 ? epoch : null;
+    return grantEpoch(this.#core.epoch, ++this.#grants);
+  }
+
+  #newOffer({ childBoot, attempt }: ReadyAnnounce, epoch: Epoch, version: number): Offer {
+    const session = randomId(this.#core.options.random, 8);
+    return { boot: childBoot, attempt, session, epoch, version, broadcastStart: this.broadcaster.seq };
+  }
+
+  #sendOffer(link: ChildLink, offer: Offer): void {
+    this.#tell(link.id, {
+      kind: "init.open",
+      seq: 0,
+      treeId: this.#core.options.treeId,
+      parentBoot: this.#core.boot,
+      parentEpoch: this.#core.epoch,
+      childBoot: offer.boot,
+      attempt: offer.attempt,
+      session: offer.session,
+      epoch: offer.epoch,
+      version: offer.version,
+      broadcastSession: this.broadcaster.session,
+      broadcastSeq: offer.broadcastStart,
+      initBudgetMs: this.#port.initBudgetMs(),
+      nextInMs: this.#core.options.heartbeat.minMs,
+      syncVersion: this.#port.syncVersion(),
+    });
+  }
+
+  #fence(link: ChildLink, boot: string): void {
+    this.#tell(link.id, { kind: "shutdown.fenced", seq: 0, boot, epoch: link.epoch });
+  }
+
+  #probeMessage(): DownMessage {
+    return {
+      kind: "init.probe",
+      seq: 0,
+      treeId: this.#core.options.treeId,
+      parentBoot: this.#core.boot,
+      parentEpoch: this.#core.epoch,
+      versionMin: PROTOCOL_VERSION_MIN,
+      versionMax: PROTOCOL_VERSION_MAX,
+    };
+  }
+
+  /** Tells one child something outside any session. */
+  #tell(id: string, message: DownMessage): void {
+    const { transport } = this.#core.options;
+    const header = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
+    const frame = encodeFrame({ ...header, messages: [message] });
+    transport.publish(downSubject(transport, `${this.#core.path}.${id}`), frame);
+  }
+}

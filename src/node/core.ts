@@ -1,0 +1,62 @@
+/** What all parts of one node share. */
+import type { Epoch } from "../../machines/epoch.js";
+import { improve, worsen } from "../../machines/local-health.js";
+import { randomId } from "../health/clock.js";
+import { FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
+import { NodeEmitter } from "./events.js";
+import type { Logger, ResolvedNodeOptions } from "./options.js";
+
+const SILENT: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** Sender and reason pairs that were logged; beyond that drops are only counted. */
+const LOGGED_DROPS_MAX = 1_000;
+
+export class NodeCore {
+  readonly options: ResolvedNodeOptions;
+  readonly path: string;
+  /** This process's claim to the path: new at every start. */
+  readonly boot: string;
+  readonly emitter = new NodeEmitter();
+  readonly log: Logger;
+  /** The node's incarnation; empty before it was granted one. */
+  epoch: Epoch = [];
+  /** Lifeguard's score of our own troubles, 0 to 7. */
+  localHealth = 0;
+  /** Inbound messages dropped, by reason. */
+  readonly dropped = new Map<string, number>();
+  readonly #logged = new Set<string>();
+
+  constructor(options: ResolvedNodeOptions) {
+    this.options = options;
+    this.path = options.path;
+    this.boot = randomId(options.random, 12);
+    this.log = options.logger ?? SILENT;
+  }
+
+  now(): number {
+    return this.options.clock.now();
+  }
+
+  /** Bytes that one message's payload may have: the transport's maximum less everything around it. */
+  maxBodyBytes(): number {
+    return this.options.transport.maxPayloadBytes - FRAME_OVERHEAD_BYTES;
+  }
+
+  troubled(): void {
+    this.localHealth = worsen(this.localHealth);
+  }
+
+  punctual(): void {
+    this.localHealth = improve(this.localHealth);
+  }
+
+  /** Counts a message that is not acted upon, and tells of it once for each sender and reason. */
+  drop(sender: string, reason: string): void {
+    this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + 1);
+    const key = `${sender} ${reason}`;
+    if (this.#logged.has(key) || this.#logged.size >= LOGGED_DROPS_MAX) return;
+    this.#logged.add(key);
+    this.log.warn({ event: "message.dropped", path: this.path, sender, reason }, "inbound message dropped");
+    this.emitter.emit("message.dropped", { sender, reason });
+  }
+}

@@ -1,0 +1,113 @@
+/** What a node tells its user: typed events, and streams of them for `for await`. */
+import type { CoordinationState, DegradedReason } from "../../machines/coordination.js";
+import type { LinkState } from "../../machines/link.js";
+import type { CommandError, DuplicatePathError, NodeFencedError } from "../errors.js";
+
+export interface StateChange {
+  /** Monotonic time of the node's clock, milliseconds. */
+  readonly atMs: number;
+  readonly path: string;
+  readonly from: CoordinationState;
+  readonly state: CoordinationState;
+  /** Why it is DEGRADED; empty in other states. */
+  readonly reasons: readonly DegradedReason[];
+  /** Why it FAILED; null in other states. */
+  readonly failure: string | null;
+}
+
+export interface ChildChange {
+  readonly atMs: number;
+  readonly id: string;
+  readonly from: LinkState;
+  readonly state: LinkState;
+  /** The child's epoch, dotted; empty when it was granted none. */
+  readonly epoch: string;
+}
+
+export interface NodeEvents {
+  "state.changed": StateChange;
+  "child.changed": ChildChange;
+  /** A child reported data of its own. */
+  "child.reported": { readonly id: string; readonly data: unknown };
+  /** The parent's document arrived. */
+  "sync.received": { readonly version: number; readonly document: unknown };
+  /** Something that was accepted could not be delivered or answered. */
+  "command.undelivered": { readonly path: string; readonly name: string; readonly error: CommandError };
+  /** An inbound message was dropped; told once for each sender and reason. */
+  "message.dropped": { readonly sender: string; readonly reason: string };
+  /** Another process took this path over, or keeps it; this node has stopped itself. */
+  "node.fenced": { readonly error: NodeFencedError | DuplicatePathError };
+  "node.ended": { readonly reason: EndReason };
+}
+
+/** Why a node is over for good. */
+export type EndReason = "stopped" | "shutdown" | "orphaned" | "fenced" | "duplicatePath";
+
+type Listener<T> = (event: T) => void;
+
+/** Events that a slow `for await` consumer can fall behind before the oldest are dropped. */
+const STREAM_BUFFER_MAX = 1024;
+
+export class NodeEmitter {
+  readonly #listeners = new Map<string, Set<Listener<never>>>();
+  readonly #streams = new Set<() => void>();
+
+  /** Adds a listener; the returned function removes it. */
+  on<K extends keyof NodeEvents>(name: K, listener: Listener<NodeEvents[K]>): () => void {
+    let listeners = this.#listeners.get(name);
+    if (listeners === undefined) this.#listeners.set(name, (listeners = new Set()));
+    listeners.add(listener as Listener<never>);
+    return () => listeners.delete(listener as Listener<never>);
+  }
+
+  hasListeners(name: keyof NodeEvents): boolean {
+    return (this.#listeners.get(name)?.size ?? 0) > 0;
+  }
+
+  /** A listener that throws must not break the runtime, nor be hidden. */
+  emit<K extends keyof NodeEvents>(name: K, event: NodeEvents[K]): void {
+    for (const listener of this.#listeners.get(name) ?? []) {
+      try {
+        (listener as Listener<NodeEvents[K]>)(event);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  /** Events from now on, until the node ends, the signal aborts or the consumer breaks off. */
+  async *stream<K extends keyof NodeEvents>(name: K, signal?: AbortSignal): AsyncGenerator<NodeEvents[K], void, void> {
+    const buffer: NodeEvents[K][] = [];
+    let ended = false;
+    let wake = (): void => {};
+    const end = (): void => {
+      ended = true;
+      wake();
+    };
+    const off = this.on(name, (event) => {
+      if (buffer.push(event) > STREAM_BUFFER_MAX) buffer.shift();
+      wake();
+    });
+    this.#streams.add(end);
+    signal?.addEventListener("abort", end, { once: true });
+    try {
+      while (true) {
+        while (buffer.length > 0) yield buffer.shift() as NodeEvents[K];
+        if (ended || signal?.aborted === true) return;
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      off();
+      this.#streams.delete(end);
+      signal?.removeEventListener("abort", end);
+    }
+  }
+
+  /** Ends all streams and forgets all listeners. */
+  close(): void {
+    for (const end of this.#streams) end();
+    this.#listeners.clear();
+  }
+}

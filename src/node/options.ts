@@ -1,0 +1,282 @@
+/** A node's options: what users may give, what they get otherwise, and the rules between them. */
+import type { InspectionEvent } from "xstate";
+import type { BackoffOptions } from "../../machines/backoff.js";
+import type { DetectorOptions } from "../../machines/failure-detector.js";
+import type { HeartbeatOptions } from "../../machines/heartbeat-interval.js";
+import type { Threshold, Thresholds } from "../../machines/thresholds.js";
+import { InvalidOptionError } from "../errors.js";
+import type { Clock, Random } from "../health/clock.js";
+import { realClock } from "../health/real-clock.js";
+import { assertPath, assertToken } from "../protocol/path.js";
+import type { Transport } from "../transport/transport.js";
+import type { Commands } from "./handlers.js";
+import { assertCommands } from "./handlers.js";
+
+export interface ChildOptions {
+  /** The child's id: the last token of its path. */
+  readonly id: string;
+  /** Without it the node cannot be SYNCHRONIZED or start, and its failure fails the node. @default false */
+  readonly critical?: boolean;
+  /** Somebody else starts it; the node expects its announcement. The only kind so far. @default true */
+  readonly remote?: true;
+}
+
+/** What a node does with accepted work while it has no parent. */
+export type OrphanPolicy =
+  /** Goes on and announces itself until a parent answers. */
+  | "continue"
+  /** Starts no further handler until a parent answers. */
+  | "pause"
+  /** Stops itself once the parent is declared dead or left. */
+  | "stop";
+
+/** Gives a root its epoch, so that clocks do not matter. */
+export interface EpochStore {
+  /** A number above every number given before for this path, and at least `atLeast`. */
+  next(path: string, atLeast: number): Promise<number> | number;
+}
+
+/** What a logger must have; a pino logger or child fits. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface NodeOptions {
+  /** Where the node stands: `shop` is a root, `shop.orders` a child of it. */
+  readonly path: string;
+  readonly transport: Transport;
+  /** Children expected from the start; READY waits for them. Others may join, see `acceptJoining`. @default [] */
+  readonly children?: readonly ChildOptions[];
+  /** Whether children that are not listed may join by announcing themselves. @default true */
+  readonly acceptJoining?: boolean;
+  /** Most children, listed and joined. @default 10_000 */
+  readonly childrenMax?: number;
+  /** Handlers of commands by name. @default {} */
+  readonly commands?: Commands;
+  /** Handlers of requests that nodes below ask upward, by name. @default {} */
+  readonly requests?: Commands;
+  /** Tells deployments apart that share a tree name by accident: nodes of another tree id are ignored. @default the transport's tree */
+  readonly treeId?: string;
+  /** When missing children degrade or fail the node. @default degraded { count: 1 }, failed { fraction: 1 } */
+  readonly thresholds?: { readonly degraded?: Threshold; readonly failed?: Threshold };
+  /** Longest stay in CONNECTING, milliseconds. @default 10_000 */
+  readonly initTimeoutMs?: number;
+  /** Longest stay in DEGRADED before FAILED, milliseconds; null for no limit. @default null */
+  readonly recoveryTimeoutMs?: number | null;
+  /** Longest stay in FAILED, milliseconds. @default 5_000 */
+  readonly cleanupTimeoutMs?: number;
+  /** Deadline of commands and requests that give none, milliseconds. @default 30_000 */
+  readonly commandTimeoutMs?: number;
+  /** Deadline of `stop` and `shutdownTree` when none is given, milliseconds. @default 10_000 */
+  readonly shutdownTimeoutMs?: number;
+  /** Delays between attempts to coordinate again after FAILED. @default { baseMs: 200, maxMs: 30_000 } */
+  readonly backoff?: Partial<BackoffOptions>;
+  /** Bounds of the adaptive heartbeat interval. @default { minMs: 500, maxMs: 2_000 } */
+  readonly heartbeat?: Partial<HeartbeatOptions>;
+  /** When silence is suspect, and when it is death. @default { pauseMs: 1_000, deadMs: 10_000 } */
+  readonly failureDetector?: Partial<DetectorOptions>;
+  /** What happens to accepted work while there is no parent. @default "continue" */
+  readonly onOrphaned?: OrphanPolicy;
+  /** Handlers that run at once, commands and requests each. @default 256 */
+  readonly concurrency?: number;
+  /** Calls that wait for a handler; beyond that they are answered "overloaded". @default 1_024 */
+  readonly queueMax?: number;
+  /** Calls to one child (or to the parent) that wait for its credit. @default 4_096 */
+  readonly linkQueueMax?: number;
+  /** Outcomes kept to answer duplicates. @default 10_000 */
+  readonly outcomesMax?: number;
+  /** Bytes of results kept to answer duplicates. @default 16 MiB */
+  readonly outcomesMaxBytes?: number;
+  /** Where a root takes its epoch from. @default the wall clock, raised above any epoch that its children have seen */
+  readonly epochStore?: EpochStore;
+  /** Structured logs with stable event names; a pino child fits. @default silent */
+  readonly logger?: Logger;
+  /** Passed to XState: `inspect` of @statelyai/inspect shows the node in Stately's inspector. */
+  readonly inspect?: (event: InspectionEvent) => void;
+  /** @default the process's clock */
+  readonly clock?: Clock;
+  /** @default Math.random */
+  readonly random?: Random;
+}
+
+export interface ResolvedNodeOptions {
+  readonly path: string;
+  readonly transport: Transport;
+  readonly children: readonly Required<Omit<ChildOptions, "remote">>[];
+  readonly acceptJoining: boolean;
+  readonly childrenMax: number;
+  readonly commands: Commands;
+  readonly requests: Commands;
+  readonly treeId: string;
+  readonly thresholds: Thresholds;
+  readonly initTimeoutMs: number;
+  readonly recoveryTimeoutMs: number | null;
+  readonly cleanupTimeoutMs: number;
+  readonly commandTimeoutMs: number;
+  readonly shutdownTimeoutMs: number;
+  readonly backoff: BackoffOptions;
+  readonly heartbeat: HeartbeatOptions;
+  readonly failureDetector: DetectorOptions;
+  readonly onOrphaned: OrphanPolicy;
+  readonly concurrency: number;
+  readonly queueMax: number;
+  readonly linkQueueMax: number;
+  readonly outcomesMax: number;
+  readonly outcomesMaxBytes: number;
+  readonly epochStore: EpochStore | null;
+  readonly logger: Logger | null;
+  readonly inspect: ((event: InspectionEvent) => void) | null;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+const ORPHAN_POLICIES: readonly OrphanPolicy[] = ["continue", "pause", "stop"];
+
+/** Timer delays above this wrap around in Node. */
+const DELAY_MAX_MS = 2 ** 31 - 1;
+
+/**
+ * Checks and completes the options.
+ *
+ * @throws InvalidOptionError, InvalidPathError
+ */
+export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
+  const { path, transport, clock = realClock, random = Math.random } = options;
+  assertPath("path", path);
+  assertTransport(transport);
+  const resolved: ResolvedNodeOptions = {
+    path,
+    transport,
+    ...resolveChildren(options),
+    commands: options.commands ?? {},
+    requests: options.requests ?? {},
+    treeId: options.treeId ?? transport.tree,
+    ...resolveTimes(options),
+    ...resolveBounds(options),
+    thresholds: resolveThresholds(options),
+    onOrphaned: options.onOrphaned ?? "continue",
+    epochStore: options.epochStore ?? null,
+    logger: options.logger ?? null,
+    inspect: options.inspect ?? null,
+    clock,
+    random,
+  };
+  assertRelations(resolved);
+  return resolved;
+}
+
+function resolveChildren(options: NodeOptions): Pick<ResolvedNodeOptions, "children" | "acceptJoining" | "childrenMax"> {
+  const children = options.children ?? [];
+  const seen = new Set<string>();
+  children.forEach(({ id }, index) => {
+    assertToken(`children[${index}].id`, id);
+    if (seen.has(id)) throw new InvalidOptionError(`children[${index}].id`, id, "unique among the children");
+    seen.add(id);
+  });
+  return {
+    children: children.map(({ id, critical = false }) => ({ id, critical })),
+    acceptJoining: options.acceptJoining ?? true,
+    childrenMax: positiveInteger("childrenMax", options.childrenMax ?? 10_000),
+  };
+}
+
+function resolveTimes(options: NodeOptions) {
+  const { recoveryTimeoutMs = null } = options;
+  return {
+    initTimeoutMs: delay("initTimeoutMs", options.initTimeoutMs ?? 10_000),
+    recoveryTimeoutMs: recoveryTimeoutMs === null ? null : delay("recoveryTimeoutMs", recoveryTimeoutMs),
+    cleanupTimeoutMs: delay("cleanupTimeoutMs", options.cleanupTimeoutMs ?? 5_000),
+    commandTimeoutMs: delay("commandTimeoutMs", options.commandTimeoutMs ?? 30_000),
+    shutdownTimeoutMs: delay("shutdownTimeoutMs", options.shutdownTimeoutMs ?? 10_000),
+    backoff: {
+      baseMs: delay("backoff.baseMs", options.backoff?.baseMs ?? 200),
+      maxMs: delay("backoff.maxMs", options.backoff?.maxMs ?? 30_000),
+    },
+    heartbeat: {
+      minMs: delay("heartbeat.minMs", options.heartbeat?.minMs ?? 500),
+      maxMs: delay("heartbeat.maxMs", options.heartbeat?.maxMs ?? 2_000),
+    },
+    failureDetector: {
+      pauseMs: delay("failureDetector.pauseMs", options.failureDetector?.pauseMs ?? 1_000),
+      deadMs: delay("failureDetector.deadMs", options.failureDetector?.deadMs ?? 10_000),
+    },
+  };
+}
+
+function resolveBounds(options: NodeOptions) {
+  return {
+    concurrency: positiveInteger("concurrency", options.concurrency ?? 256),
+    queueMax: positiveInteger("queueMax", options.queueMax ?? 1_024),
+    linkQueueMax: positiveInteger("linkQueueMax", options.linkQueueMax ?? 4_096),
+    outcomesMax: positiveInteger("outcomesMax", options.outcomesMax ?? 10_000),
+    outcomesMaxBytes: positiveInteger("outcomesMaxBytes", options.outcomesMaxBytes ?? 16 * 1024 * 1024),
+  };
+}
+
+function resolveThresholds(options: NodeOptions): Thresholds {
+  const thresholds: Thresholds = {
+    degraded: options.thresholds?.degraded ?? { count: 1 },
+    failed: options.thresholds?.failed ?? { fraction: 1 },
+  };
+  assertThreshold("thresholds.degraded", thresholds.degraded);
+  assertThreshold("thresholds.failed", thresholds.failed);
+  return thresholds;
+}
+
+function assertThreshold(option: string, threshold: Threshold): void {
+  if ("count" in threshold) {
+    positiveInteger(`${option}.count`, threshold.count);
+    return;
+  }
+  const { fraction } = threshold;
+  if (!(typeof fraction === "number" && fraction > 0 && fraction <= 1)) {
+    throw new InvalidOptionError(`${option}.fraction`, fraction, "a number above 0 and at most 1");
+  }
+}
+
+function assertTransport(transport: unknown): void {
+  const candidate = transport as Partial<Transport> | null | undefined;
+  if (typeof candidate?.publish !== "function" || typeof candidate.subscribe !== "function") {
+    throw new InvalidOptionError("transport", transport, "a Transport, such as memoryTransport() or await connectNats(…)");
+  }
+}
+
+function assertRelations(options: ResolvedNodeOptions): void {
+  const { heartbeat, failureDetector, backoff, treeId, children, childrenMax } = options;
+  atLeast("heartbeat.maxMs", heartbeat.maxMs, "heartbeat.minMs", heartbeat.minMs);
+  atLeast("backoff.maxMs", backoff.maxMs, "backoff.baseMs", backoff.baseMs);
+  atLeast("childrenMax", childrenMax, "the number of listed children", children.length);
+  const suspicionMs = heartbeat.maxMs + failureDetector.pauseMs;
+  if (failureDetector.deadMs <= suspicionMs) {
+    const rule = `> heartbeat.maxMs + failureDetector.pauseMs (${suspicionMs})`;
+    throw new InvalidOptionError("failureDetector.deadMs", failureDetector.deadMs, rule);
+  }
+  if (typeof treeId !== "string" || treeId.length < 1 || treeId.length > 64) {
+    throw new InvalidOptionError("treeId", treeId, "a string of 1 to 64 characters");
+  }
+  if (!ORPHAN_POLICIES.includes(options.onOrphaned)) {
+    throw new InvalidOptionError("onOrphaned", options.onOrphaned, `one of ${ORPHAN_POLICIES.join(", ")}`);
+  }
+  assertCommands("commands", options.commands);
+  assertCommands("requests", options.requests);
+}
+
+function atLeast(option: string, value: number, otherName: string, other: number): void {
+  if (value < other) throw new InvalidOptionError(option, value, `>= ${otherName} (${other})`);
+}
+
+export function positiveInteger(option: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidOptionError(option, value, "an integer >= 1");
+  return value;
+}
+
+/** A delay in milliseconds, 1 to 2^31 - 1. */
+export function delay(option: string, value: number): number {
+  if (!(Number.isFinite(value) && value >= 1 && value <= DELAY_MAX_MS)) {
+    throw new InvalidOptionError(option, value, `a number of milliseconds from 1 to ${DELAY_MAX_MS}`);
+  }
+  return value;
+}

@@ -1,0 +1,43 @@
+/** The receiving side of one sequence: delivers each number once, in order, and remembers what came too early. */
+import type { Message, UnknownMessage } from "../protocol/messages.js";
+
+/** Messages kept that arrived before a missing one. A sender never needs more: its credit is smaller. */
+const EARLY_MAX = 4096;
+
+type Received = Message | UnknownMessage;
+
+export class SequenceReceiver {
+  /** All numbers up to this one were delivered. */
+  received: number;
+  #early: Map<number, Received> | null = null;
+
+  constructor(start: number) {
+    this.received = start;
+  }
+
+  /** Takes one message; calls `deliver` for it and for those that waited for it. Duplicates are ignored. */
+  take(number: number, message: Received, deliver: (message: Received) => void): void {
+    if (number <= this.received) return;
+    if (number > this.received + 1) return this.#keep(number, message);
+    this.received = number;
+    deliver(message);
+    this.#deliverEarly(deliver);
+  }
+
+  #keep(number: number, message: Received): void {
+    if (number - this.received > EARLY_MAX) return;
+    this.#early ??= new Map();
+    this.#early.set(number, message);
+  }
+
+  #deliverEarly(deliver: (message: Received) => void): void {
+    while (this.#early !== null) {
+      const message = this.#early.get(this.received + 1);
+      if (message === undefined) return;
+      this.received += 1;
+      this.#early.delete(this.received);
+      if (this.#early.size === 0) this.#early = null;
+      deliver(message);
+    }
+  }
+}
