@@ -5,7 +5,8 @@
  * C1. Its state changes are the eight rules of the protocol's source plus two documented additions, and no others:
  *     a graceful shutdown leads to DISCONNECTED from any state, and CONNECTING → DEGRADED when the init timeout finds
  *     enough children ready.
- * C2. It never acts. What is to be done it emits as `effect.*` events, which the runtime carries out in order.
+ * C2. It never acts. What is to be done it emits as `effect.*` events, which the runtime carries out in order; each state
+ *     that it enters it emits as `state.entered`.
  * C3. It never reads a clock or a random source: delays come in by input and events.
  */
 import { assign, emit, setup } from "xstate";
@@ -53,6 +54,8 @@ export type CoordinationEvent =
 
 /** What the runtime has to do, in the order emitted. */
 export type CoordinationEffect =
+  /** A state was entered; told for each, also for those passed through within one event. */
+  | { readonly type: "state.entered"; readonly state: CoordinationState }
   /** Call the children: probe them and open sessions. */
   | { readonly type: "effect.callChildren" }
   /** Tell the parent that this subtree is ready, or how it now stands. */
@@ -112,6 +115,10 @@ const machineSetup = setup({
     }),
     forget: assign({ uplinkOpen: false }),
     abandonRetry: assign({ retryInMs: null }),
+    enter: emit((_, params: { readonly state: CoordinationState }) => ({
+      type: "state.entered" as const,
+      state: params.state,
+    })),
     callChildren: emit({ type: "effect.callChildren" }),
     reportUp: emit({ type: "effect.reportUp" }),
     cleanUp: emit({ type: "effect.cleanUp" }),
@@ -143,6 +150,7 @@ export const coordinationMachine = machineSetup.createMachine({
     DISCONNECTED: {
       description:
         "No active coordination. A child announces itself and waits for COORD_INIT; a root waits for its start.",
+      entry: { type: "enter", params: { state: "DISCONNECTED" } },
       on: {
         "coordination.requested": { target: "CONNECTING", actions: "noteRequest" },
         "recovery.requested": { actions: ["abandonRetry", "retry"] },
@@ -154,7 +162,7 @@ export const coordinationMachine = machineSetup.createMachine({
     },
     CONNECTING: {
       description: "Establishing coordination: the children are called and must become ready before the init timeout.",
-      entry: "callChildren",
+      entry: [{ type: "enter", params: { state: "CONNECTING" } }, "callChildren"],
       always: [
         { guard: "criticalFailed", target: "FAILED", actions: "noteTooManyFailures" },
         { guard: "subtreeComplete", target: "SYNCHRONIZED" },
@@ -173,7 +181,7 @@ export const coordinationMachine = machineSetup.createMachine({
     },
     SYNCHRONIZED: {
       description: "Active coordination: the parent is there and enough children are ready.",
-      entry: "reportUp",
+      entry: [{ type: "enter", params: { state: "SYNCHRONIZED" } }, "reportUp"],
       always: [
         { guard: "tooManyFailures", target: "FAILED", actions: "noteTooManyFailures" },
         { guard: "subtreeIncomplete", target: "DEGRADED" },
@@ -187,7 +195,7 @@ export const coordinationMachine = machineSetup.createMachine({
     },
     DEGRADED: {
       description: "Partial coordination: children are missing or the parent is; the node goes on with what is left.",
-      entry: "reportUp",
+      entry: [{ type: "enter", params: { state: "DEGRADED" } }, "reportUp"],
       always: [
         { guard: "tooManyFailures", target: "FAILED", actions: "noteTooManyFailures" },
         { guard: "subtreeComplete", target: "SYNCHRONIZED" },
@@ -204,7 +212,7 @@ export const coordinationMachine = machineSetup.createMachine({
     },
     FAILED: {
       description: "Coordination failed: the parent is told, sessions are ended, then the node may try again.",
-      entry: "cleanUp",
+      entry: [{ type: "enter", params: { state: "FAILED" } }, "cleanUp"],
       on: {
         "cleanup.done": { target: "DISCONNECTED", actions: ["forget", "noteRetry"] },
         "shutdown.requested": { target: "DISCONNECTED", actions: ["forget", "abandonRetry"] },

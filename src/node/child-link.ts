@@ -53,6 +53,8 @@ export class ChildLink {
   /** Listed in the options: expected even while absent. */
   readonly listed: boolean;
   state: LinkState = "absent";
+  /** It has been ready since it came. */
+  proven = false;
   boot = "";
   epoch: Epoch = [];
   channel: Channel | null = null;
@@ -143,6 +145,8 @@ export class ChildLink {
     if (to === undefined) return;
     this.state = to;
     this.#port.changed(this, from);
+    if (to === "alive") this.proven = true;
+    if (to === "left") this.proven = false;
   }
 
   noteHeard(): void {

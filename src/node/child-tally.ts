@@ -7,6 +7,8 @@ interface Counted {
   readonly state: LinkState;
   readonly critical: boolean;
   readonly listed: boolean;
+  /** It has been ready since it came. */
+  readonly proven: boolean;
 }
 
 export class ChildTally {
@@ -30,8 +32,8 @@ export class ChildTally {
   }
 
   #count(link: Counted, state: LinkState, by: 1 | -1): void {
-    // Who joined by itself and left in order, or only ever announced itself, is not missed.
-    if (!link.listed && (state === "absent" || state === "left")) return;
+    // Who came by itself is missed only after it was ready, and not once it left in order.
+    if (!link.listed && (state === "left" || (!link.proven && state !== "alive" && state !== "suspect"))) return;
     const ready = state === "alive";
     const failed = state === "dead" || state === "failed";
     this.#counts.expected += by;

@@ -168,7 +168,9 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
   return resolved;
 }
 
-function resolveChildren(options: NodeOptions): Pick<ResolvedNodeOptions, "children" | "acceptJoining" | "childrenMax"> {
+function resolveChildren(
+  options: NodeOptions,
+): Pick<ResolvedNodeOptions, "children" | "acceptJoining" | "childrenMax"> {
   const children = options.children ?? [];
   const seen = new Set<string>();
   children.forEach(({ id }, index) => {
@@ -240,7 +242,11 @@ function assertThreshold(option: string, threshold: Threshold): void {
 function assertTransport(transport: unknown): void {
   const candidate = transport as Partial<Transport> | null | undefined;
   if (typeof candidate?.publish !== "function" || typeof candidate.subscribe !== "function") {
-    throw new InvalidOptionError("transport", transport, "a Transport, such as memoryTransport() or await connectNats(…)");
+    throw new InvalidOptionError(
+      "transport",
+      transport,
+      "a Transport, such as memoryTransport() or await connectNats(…)",
+    );
   }
 }
 
