@@ -147,12 +147,17 @@ function actionTable(machine: AnyStateMachine): string {
 }
 
 function effectOf(action: object): string {
-  if ("event" in action) return `emits ${code((action.event as { type: string }).type)}`;
+  if ("event" in action) return `emits ${code(emittedBy(action.event).type)}`;
   if ("assignment" in action)
     return `sets ${Object.keys(action.assignment as object)
       .map(code)
       .join(", ")}`;
   throw new Error("an action that neither emits nor assigns acts, which machines must not");
+}
+
+/** An emitted event that depends on parameters is a function of them; its type does not depend. */
+function emittedBy(event: unknown): { readonly type: string } {
+  return (typeof event === "function" ? event({}, {}) : event) as { readonly type: string };
 }
 
 function code(text: string): string {

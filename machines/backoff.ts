@@ -1,5 +1,6 @@
 /**
- * Exponential backoff with decorrelated jitter: `min(maxMs, random(baseMs, previousMs * 3))`.
+ * Exponential backoff with decorrelated jitter: `min(maxMs, random(baseMs, previousMs * 3))`, where the first
+ * attempt counts as following a delay of `baseMs`: those who fail together must not try again together.
  *
  * Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. The jitter lies inside the cap.
  */
@@ -17,7 +18,7 @@ export interface BackoffOptions {
  * @param random a number in [0, 1)
  */
 export function nextBackoffMs(options: BackoffOptions, previousMs: number, random: number): number {
-  const upper = Math.max(options.baseMs, previousMs * 3);
+  const upper = Math.max(options.baseMs, previousMs) * 3;
   const delay = options.baseMs + random * (upper - options.baseMs);
   return Math.round(Math.min(options.maxMs, delay));
 }

@@ -75,6 +75,8 @@ export interface Walk {
   readonly context: CoordinationContext;
   /** Effects of the last step, in order. */
   readonly effects: readonly CoordinationEffect["type"][];
+  /** States that the last step told to have entered, in order. */
+  readonly entered: readonly CoordinationState[];
   /** Delays that are running, milliseconds by name. */
   readonly timers: Readonly<Record<string, number>>;
 }
@@ -87,7 +89,7 @@ export function walk(input: CoordinationInput, ...events: readonly CoordinationE
     [snapshot, actions] = transition(coordinationMachine, snapshot, event);
     runTimers(timers, actions);
   }
-  return { state: snapshot.value, context: snapshot.context, effects: effectsOf(actions), timers };
+  return { state: snapshot.value, context: snapshot.context, ...emittedBy(actions), timers };
 }
 
 interface Action {
@@ -95,9 +97,14 @@ interface Action {
   readonly params?: unknown;
 }
 
-export function effectsOf(actions: readonly Action[]): CoordinationEffect["type"][] {
-  const emitted = actions.filter((action) => action.type === "xstate.emit");
-  return emitted.map((action) => (action.params as { event: CoordinationEffect }).event.type);
+/** Splits what was emitted into news (states entered) and effects. */
+export function emittedBy(actions: readonly Action[]): Pick<Walk, "effects" | "entered"> {
+  const emits = actions.filter((action) => action.type === "xstate.emit");
+  const emitted = emits.map((action) => (action.params as { event: CoordinationEffect }).event);
+  return {
+    effects: emitted.map((event) => event.type).filter((type) => type !== "state.entered"),
+    entered: emitted.flatMap((event) => (event.type === "state.entered" ? [event.state] : [])),
+  };
 }
 
 function runTimers(timers: Record<string, number>, actions: readonly Action[]): void {

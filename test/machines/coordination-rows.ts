@@ -41,6 +41,7 @@ export function checkRows(rows: readonly Row[]): void {
     const after = walk(settings, ...way, by);
     expect(after.state).toBe(to);
     expect(after.effects).toEqual(effects);
+    expect(after.entered.at(-1) ?? from).toBe(to);
   });
 }
 

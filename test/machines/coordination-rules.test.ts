@@ -13,6 +13,7 @@ import {
   cleanedUp,
   type CoordinationSnapshot,
   CRITICAL_FAILED,
+  emittedBy,
   FAULT,
   INIT_TIMEOUT,
   NOBODY_READY,
@@ -117,19 +118,21 @@ const anyEvent: fc.Arbitrary<CoordinationEvent> = fc.oneof(
   anyCounts.map((counts) => changed(counts)),
 );
 
-/** The state changes of one event, one for each microstep. */
+/** The state changes of one event, one for each microstep, checked against what the machine tells of them. */
 function changesBy(snapshot: CoordinationSnapshot, event: CoordinationEvent): [string[], CoordinationSnapshot] {
   const changes: string[] = [];
   let before = snapshot;
-  for (const [after] of getMicrosteps(coordinationMachine, snapshot, event)) {
-    if (after.value !== before.value) changes.push(`${before.value} → ${after.value}`);
+  for (const [after, actions] of getMicrosteps(coordinationMachine, snapshot, event)) {
+    const moved = after.value !== before.value;
+    if (moved) changes.push(`${before.value} → ${after.value}`);
+    expect(emittedBy(actions).entered).toEqual(moved ? [after.value] : []);
     before = after;
   }
   return [changes, before];
 }
 
 describe("random walks", () => {
-  it("take only allowed state changes, one rule at a time", () => {
+  it("take only allowed state changes, one rule at a time, and tell each", () => {
     const anyInput = fc.record({ root: fc.boolean(), limited: fc.boolean() });
     fc.assert(
       fc.property(anyInput, fc.array(anyEvent, { maxLength: 30 }), ({ root, limited }, events) => {

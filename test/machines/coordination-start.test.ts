@@ -208,6 +208,11 @@ describe("CONNECTING → DEGRADED: initialization timeout with enough children",
   ]);
 });
 
+it("tells every state entered, also those passed through, before the effects of each", () => {
+  expect(walk(CHILD).entered).toEqual(["DISCONNECTED"]);
+  expect(walk(CHILD, requested(NONE)).entered).toEqual(["CONNECTING", "SYNCHRONIZED"]);
+});
+
 describe("the init budget", () => {
   it.each([
     ["the own timeout without a parent's budget", 1_000, undefined, 1_000],
