@@ -55,7 +55,14 @@ export type CoordinationEvent =
 /** What the runtime has to do, in the order emitted. */
 export type CoordinationEffect =
   /** A state was entered; told for each, also for those passed through within one event. */
-  | { readonly type: "state.entered"; readonly state: CoordinationState }
+  | {
+      readonly type: "state.entered";
+      readonly state: CoordinationState;
+      /** Why it is DEGRADED; empty in other states. */
+      readonly reasons: readonly DegradedReason[];
+      /** Why it FAILED; null in other states. */
+      readonly failure: string | null;
+    }
   /** Call the children: probe them and open sessions. */
   | { readonly type: "effect.callChildren" }
   /** Tell the parent that this subtree is ready, or how it now stands. */
@@ -115,9 +122,11 @@ const machineSetup = setup({
     }),
     forget: assign({ uplinkOpen: false }),
     abandonRetry: assign({ retryInMs: null }),
-    enter: emit((_, params: { readonly state: CoordinationState }) => ({
+    enter: emit(({ context }, { state }: { readonly state: CoordinationState }) => ({
       type: "state.entered" as const,
-      state: params.state,
+      state,
+      reasons: state === "DEGRADED" ? degradedReasons(context) : [],
+      failure: state === "FAILED" ? context.failure : null,
     })),
     callChildren: emit({ type: "effect.callChildren" }),
     reportUp: emit({ type: "effect.reportUp" }),

@@ -85,6 +85,7 @@ export class CallTable {
     this.#entries.set(call.id, entry);
     this.#advance(entry, "command.sent");
     this.#sent++;
+    call.sink.sent?.();
   }
 
   cancel(id: string): void {
@@ -216,6 +217,7 @@ export class CallTable {
       const entry = this.#entries.get(id) as Entry;
       this.#advance(entry, "command.sent");
       this.#sent++;
+      entry.call.sink.sent?.();
       this.#port.transmit(entry.call);
     }
   }

@@ -30,6 +30,8 @@ export interface Outcome {
 
 /** Where a call's answers go. `settle` is called exactly once, `progress` any number of times before. */
 export interface CallSink {
+  /** The call was sent, or sent again. */
+  sent?(): void;
   progress(value: Uint8Array): void;
   settle(outcome: Outcome): void;
 }

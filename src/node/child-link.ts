@@ -67,6 +67,8 @@ export class ChildLink {
   /** Requests of this session that arrived. */
   requestsTaken = 0;
   broadcastAck = 0;
+  /** Called once the session ends: a shutdown waits for it. */
+  onClosed: (() => void) | null = null;
   readonly calls: CallTable;
   /** The process that was last given calls. */
   #callsBoot = "";
@@ -137,6 +139,7 @@ export class ChildLink {
     if (event === "child.failed") this.calls.suspend();
     else this.calls.lost(why);
     this.apply(event);
+    this.onClosed?.();
   }
 
   apply(event: LinkEventType): void {

@@ -38,6 +38,8 @@ export interface ChildrenPort {
   linkChanged(link: ChildLink, from: LinkState): void;
   requestCredit(link: ChildLink): number;
   initBudgetMs(): number;
+  /** What the children were promised for the next beat, milliseconds. */
+  nextInMs(): number;
   syncVersion(): number;
   /** A child has seen a newer parent of our path. Returns whether our epoch was raised above it. */
   newerParentSeen(epoch: Epoch, certain: boolean): boolean;
@@ -281,7 +283,7 @@ export class Children {
       broadcastSession: this.broadcaster.session,
       broadcastSeq: offer.broadcastStart,
       initBudgetMs: this.#port.initBudgetMs(),
-      nextInMs: this.#core.options.heartbeat.minMs,
+      nextInMs: this.#port.nextInMs(),
       syncVersion: this.#port.syncVersion(),
     });
   }

@@ -1,0 +1,131 @@
+/** Runs the node's coordination machine and turns what it emits into calls of the runtime. */
+import { type ActorRefFrom, createActor } from "xstate";
+import { nextBackoffMs } from "../../machines/backoff.js";
+import {
+  type CoordinationContext,
+  type CoordinationEffect,
+  type CoordinationEvent,
+  coordinationMachine,
+  type CoordinationState,
+  type DegradedReason,
+  degradedReasons,
+} from "../../machines/coordination.js";
+import type { Clock } from "../health/clock.js";
+import type { NodeCore } from "./core.js";
+import type { StateChange } from "./events.js";
+
+type StateEntered = Extract<CoordinationEffect, { type: "state.entered" }>;
+
+export interface CoordinatorPort {
+  callChildren(): void;
+  reportUp(): void;
+  /** Ends what is open; the coordinator schedules the next attempt. */
+  cleanUp(failure: string): void;
+  retry(): void;
+  entered(change: Omit<StateChange, "path">): void;
+}
+
+/** SYNCHRONIZED for this long, the next failure starts with the shortest delay again. */
+const STABLE_MIN_MS = 10_000;
+
+export class Coordinator {
+  readonly #core: NodeCore;
+  readonly #port: CoordinatorPort;
+  readonly #actor: ActorRefFrom<typeof coordinationMachine>;
+  state: CoordinationState = "DISCONNECTED";
+  #enteredAtMs = 0;
+  #enteredReasons: readonly DegradedReason[] = [];
+  #retryDelayMs = 0;
+  #isStopping = false;
+
+  constructor(core: NodeCore, hasUplink: boolean, port: CoordinatorPort) {
+    this.#core = core;
+    this.#port = port;
+    const { thresholds, initTimeoutMs, recoveryTimeoutMs, cleanupTimeoutMs, clock, inspect } = core.options;
+    this.#actor = createActor(coordinationMachine, {
+      id: core.path,
+      clock: xstateClock(clock),
+      input: { thresholds, initTimeoutMs, recoveryTimeoutMs, cleanupTimeoutMs, hasUplink },
+      ...(inspect === null ? {} : { inspect }),
+    });
+    this.#listen();
+  }
+
+  get context(): CoordinationContext {
+    return this.#actor.getSnapshot().context;
+  }
+
+  /** SYNCHRONIZED or DEGRADED: able to work. */
+  get isAvailable(): boolean {
+    return this.state === "SYNCHRONIZED" || this.state === "DEGRADED";
+  }
+
+  /** Why it is DEGRADED; empty in other states. */
+  get reasons(): readonly DegradedReason[] {
+    const snapshot = this.#actor.getSnapshot();
+    // While a transition is under way, the snapshot is still the one before it.
+    return snapshot.value === "DEGRADED" && this.state === "DEGRADED"
+      ? degradedReasons(snapshot.context)
+      : this.#enteredReasons;
+  }
+
+  start(): void {
+    this.#actor.start();
+  }
+
+  send(event: CoordinationEvent): void {
+    if (this.#actor.getSnapshot().status === "active") this.#actor.send(event);
+  }
+
+  /** After FAILED, no further attempt is made. */
+  stopRetrying(): void {
+    this.#isStopping = true;
+  }
+
+  stop(): void {
+    this.#actor.stop();
+  }
+
+  #listen(): void {
+    this.#actor.on("state.entered", (entry) => this.#entered(entry));
+    this.#actor.on("effect.callChildren", () => this.#port.callChildren());
+    this.#actor.on("effect.reportUp", () => this.#port.reportUp());
+    this.#actor.on("effect.retry", () => this.#port.retry());
+    this.#actor.on("effect.cleanUp", () => {
+      // The snapshot is not updated before this event was processed to its end.
+      this.#core.options.clock.defer(() => this.#cleanUp());
+    });
+  }
+
+  #entered({ state, reasons, failure }: StateEntered): void {
+    const from = this.state;
+    if (from === state) return;
+    const atMs = this.#core.now();
+    if (from === "SYNCHRONIZED" && atMs - this.#enteredAtMs >= this.#stableMs()) this.#retryDelayMs = 0;
+    this.state = state;
+    this.#enteredAtMs = atMs;
+    this.#enteredReasons = reasons;
+    this.#port.entered({ atMs, from, state, reasons, failure });
+  }
+
+  #stableMs(): number {
+    return Math.max(STABLE_MIN_MS, this.#retryDelayMs);
+  }
+
+  #cleanUp(): void {
+    if (this.state !== "FAILED") return;
+    this.#port.cleanUp(this.context.failure ?? "failed");
+    const { backoff, random } = this.#core.options;
+    this.#retryDelayMs = nextBackoffMs(backoff, this.#retryDelayMs, random());
+    this.send({ type: "cleanup.done", retryInMs: this.#isStopping ? null : this.#retryDelayMs });
+  }
+}
+
+function xstateClock(clock: Clock) {
+  return {
+    setTimeout: (callback: () => void, delayMs: number): object => clock.setTimeout(callback, delayMs),
+    clearTimeout: (timer: object): void => {
+      if (timer !== undefined) clock.clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,364 @@
+/**
+ * A node's link to its parent, from the child's side.
+ *
+ * U1. The parent alone opens sessions; the child announces itself, with backoff, until it gets one.
+ * U2. An INIT.open counts only if it answers the latest announcement of this very process.
+ * U3. A parent with an older epoch than one already seen is told so and not obeyed.
+ */
+import { nextBackoffMs } from "../../machines/backoff.js";
+import { compareEpochs, type Epoch } from "../../machines/epoch.js";
+import {
+  createDetector,
+  type Detector,
+  forgive,
+  heard,
+  judge,
+  promise,
+  suspectAfterMs,
+} from "../../machines/failure-detector.js";
+import { isTakeoverAllowed, noteTakeover, type TakeoverHistory } from "../../machines/takeover-limit.js";
+import type { Timer } from "../health/clock.js";
+import { decodeFrame, encodeFrame } from "../protocol/codec.js";
+import {
+  type Frame,
+  type InitOpen,
+  type InitProbe,
+  type Message,
+  PROTOCOL_VERSION_MAX,
+  PROTOCOL_VERSION_MIN,
+  type UnknownMessage,
+  type UpMessage,
+} from "../protocol/messages.js";
+import { broadcastSubject, downSubject, upSubject } from "../protocol/subjects.js";
+import type { Subscription } from "../transport/transport.js";
+import { Channel } from "./channel.js";
+import type { NodeCore } from "./core.js";
+import { RateLimit } from "./rate-limit.js";
+
+export interface UplinkPort {
+  deliver(message: Message | UnknownMessage): void;
+  /** A session was opened: by the same parent process as before, or another. */
+  opened(options: { readonly budgetMs: number; readonly sameParent: boolean }): void;
+  /** The parent fell silent, or took leave. */
+  lost(): void;
+  /** The session is over. */
+  closed(): void;
+  /** The silent parent was heard again. */
+  regained(): void;
+  /** This process was superseded, or refused. */
+  superseded(epoch: Epoch): void;
+  refusedAsDuplicate(): void;
+  /** The parent acknowledged or granted credit. */
+  acknowledged(frame: Frame): void;
+  /** Commands that we take from the parent in all. */
+  commandCredit(): number;
+}
+
+/** The parent that held our session before, to refuse it when it speaks. */
+interface FormerParent {
+  readonly boot: string;
+  readonly session: string;
+  readonly broadcastSession: string;
+  contested: boolean;
+}
+
+const ANNOUNCE_BACKOFF = { baseMs: 100, maxMs: 5_000 };
+const FENCE_INTERVAL_MS = 1_000;
+
+export class Uplink {
+  readonly #core: NodeCore;
+  readonly #port: UplinkPort;
+  readonly #parentPath: string;
+  readonly #subscriptions: Subscription[] = [];
+  readonly #fenceLimit: RateLimit;
+  channel: Channel | null = null;
+  #detector: Detector | null = null;
+  #isSilent = false;
+  #parentBoot = "";
+  #parentEpoch: Epoch = [];
+  #broadcastSession = "";
+  #former: FormerParent | null = null;
+  #takeovers: TakeoverHistory = [];
+  #attempt = 0;
+  #announceDelayMs = 0;
+  #announceTimer: Timer | null = null;
+  #isSeeking = false;
+
+  constructor(core: NodeCore, parentPath: string, port: UplinkPort) {
+    this.#core = core;
+    this.#port = port;
+    this.#parentPath = parentPath;
+    this.#fenceLimit = new RateLimit(core.options.clock, FENCE_INTERVAL_MS);
+  }
+
+  /** A session is open and the parent is not silent. */
+  get isOpen(): boolean {
+    return this.channel !== null && !this.#isSilent;
+  }
+
+  get parentBoot(): string {
+    return this.#parentBoot;
+  }
+
+  /** When silence becomes suspect, for the next look; Infinity without a session. */
+  get suspectAtMs(): number {
+    if (this.#detector === null) return Infinity;
+    const { failureDetector } = this.#core.options;
+    return this.#detector.lastHeardMs + suspectAfterMs(this.#detector, failureDetector, this.#core.localHealth);
+  }
+
+  listen(): void {
+    const { transport } = this.#core.options;
+    const { path } = this.#core;
+    this.#subscriptions.push(
+      transport.subscribe(downSubject(transport, path), (payload) => this.#receive(payload)),
+      transport.subscribe(broadcastSubject(transport, this.#parentPath), (payload) => this.#receiveBroadcast(payload)),
+    );
+  }
+
+  /** Announces the node until a parent opens a session. */
+  seek(): void {
+    this.#isSeeking = true;
+    this.#announceDelayMs = 0;
+    this.#announce();
+  }
+
+  /** Sends within the session; without one the message is dropped. */
+  send(message: UpMessage, sequenced?: boolean): void {
+    this.channel?.send(message, sequenced);
+  }
+
+  judge(nowMs: number): void {
+    if (this.#detector === null) return;
+    const verdict = judge(this.#detector, nowMs, this.#core.options.failureDetector, this.#core.localHealth);
+    if (verdict === "alive") return;
+    if (!this.#isSilent) this.#fallSilent();
+    if (verdict === "dead") this.lose();
+  }
+
+  forgive(nowMs: number): void {
+    if (this.#detector !== null) forgive(this.#detector, nowMs);
+  }
+
+  /** Ends the session and looks for a parent again. */
+  lose(): void {
+    this.end();
+    this.#port.lost();
+    this.seek();
+  }
+
+  /** Ends the session without looking for another. */
+  end(): void {
+    this.#stopSeeking();
+    if (this.channel === null) return;
+    this.#former = this.#asFormer(this.channel);
+    this.channel.close();
+    this.channel = null;
+    this.#detector = null;
+    this.#isSilent = false;
+    this.#port.closed();
+  }
+
+  close(): void {
+    this.#stopSeeking();
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    this.#subscriptions.length = 0;
+    this.channel?.close();
+    this.channel = null;
+    this.#detector = null;
+  }
+
+  #announce(): void {
+    if (!this.#isSeeking) return;
+    this.#attempt++;
+    this.#tell({
+      kind: "ready.announce",
+      seq: 0,
+      treeId: this.#core.options.treeId,
+      childBoot: this.#core.boot,
+      attempt: this.#attempt,
+      epoch: this.#core.epoch,
+      parentEpoch: this.#parentEpoch,
+      versionMin: PROTOCOL_VERSION_MIN,
+      versionMax: PROTOCOL_VERSION_MAX,
+    });
+    const { clock, random } = this.#core.options;
+    this.#announceDelayMs = nextBackoffMs(ANNOUNCE_BACKOFF, this.#announceDelayMs, random());
+    this.#clearAnnounceTimer();
+    this.#announceTimer = clock.setTimeout(() => this.#announce(), this.#announceDelayMs);
+  }
+
+  #stopSeeking(): void {
+    this.#isSeeking = false;
+    this.#clearAnnounceTimer();
+  }
+
+  #clearAnnounceTimer(): void {
+    if (this.#announceTimer !== null) this.#core.options.clock.clearTimeout(this.#announceTimer);
+    this.#announceTimer = null;
+  }
+
+  #receive(payload: Uint8Array): void {
+    const decoded = decodeFrame(payload, "down");
+    if (decoded.kind === "malformed") return this.#core.drop(this.#parentPath, decoded.reason);
+    const { frame } = decoded;
+    if (frame.session === "") return this.#receiveSessionless(frame, true);
+    if (this.channel === null || frame.session !== this.channel.session) return this.#receiveStale(frame.session);
+    this.#noteHeard();
+    this.channel?.receive(frame);
+  }
+
+  /** Header fields mean nothing on the broadcast subject. */
+  #receiveBroadcast(payload: Uint8Array): void {
+    const decoded = decodeFrame(payload, "down");
+    if (decoded.kind === "malformed") return this.#core.drop(this.#parentPath, decoded.reason);
+    const { frame } = decoded;
+    if (frame.session === "") return this.#receiveSessionless(frame, false);
+    if (this.channel === null || frame.session !== this.#broadcastSession) return this.#receiveStale(frame.session);
+    this.#noteHeard();
+    this.channel?.receive({ ...frame, ack: 0, credit: 0 });
+  }
+
+  #noteHeard(): void {
+    if (this.#detector === null) return;
+    heard(this.#detector, this.#core.now(), this.#core.options.failureDetector);
+    if (!this.#isSilent) return;
+    this.#isSilent = false;
+    this.#port.regained();
+  }
+
+  notePromise(nextInMs: number): void {
+    if (this.#detector !== null) promise(this.#detector, nextInMs);
+  }
+
+  #fallSilent(): void {
+    this.#isSilent = true;
+    this.#port.lost();
+  }
+
+  #receiveStale(session: string): void {
+    this.#core.drop(this.#parentPath, "stale session");
+    const former = this.#former;
+    if (former === null || (session !== former.session && session !== former.broadcastSession)) return;
+    if (former.boot === this.#parentBoot || !this.isOpen) return;
+    if (!former.contested) this.#takeovers = noteTakeover(this.#takeovers, this.#core.now());
+    former.contested = true;
+    this.#fenceParent(former.boot);
+  }
+
+  #receiveSessionless(frame: Frame, isDirect: boolean): void {
+    for (const message of frame.messages) {
+      if (message.kind === "init.probe") this.#probed(message, isDirect);
+      else if (message.kind === "init.open") this.#offered(message);
+      else if (message.kind === "shutdown.fenced" && message.boot === this.#core.boot) this.#fenced(message.epoch);
+      else if (message.kind === "shutdown.duplicate" && message.boot === this.#core.boot) this.#refused();
+      else this.#core.drop(this.#parentPath, "no session");
+    }
+  }
+
+  #fenced(epoch: Epoch): void {
+    if (compareEpochs(epoch, this.#core.epoch) <= 0) return this.#core.drop(this.#parentPath, "stale epoch");
+    this.#port.superseded(epoch);
+  }
+
+  /** An established process is not turned away by a late refusal. */
+  #refused(): void {
+    if (this.channel === null) this.#port.refusedAsDuplicate();
+  }
+
+  /**
+   * A parent calls. The one that we obey already knows us, unless it calls us alone (it lost our session) or has a new
+   * epoch.
+   */
+  #probed(message: InitProbe, isDirect: boolean): void {
+    if (!this.#isAcceptable(message)) return;
+    const isNews = message.parentBoot !== this.#parentBoot || compareEpochs(message.parentEpoch, this.#parentEpoch) > 0;
+    if (!this.#isSeeking && (this.channel === null || !(isDirect || isNews))) return;
+    this.#isSeeking = true;
+    this.#announceDelayMs = 0;
+    this.#announceSoon();
+  }
+
+  /** Ten thousand children must not answer one broadcast in the same instant. */
+  #announceSoon(): void {
+    const { clock, random } = this.#core.options;
+    this.#clearAnnounceTimer();
+    this.#announceTimer = clock.setTimeout(() => this.#announce(), random() * ANNOUNCE_BACKOFF.baseMs);
+  }
+
+  /** Whether a parent may call or open a session; otherwise it is told why not. */
+  #isAcceptable({ treeId, parentBoot, parentEpoch }: InitProbe | InitOpen): boolean {
+    if (treeId !== this.#core.options.treeId) {
+      this.#core.drop(this.#parentPath, "foreign tree");
+      return false;
+    }
+    if (parentBoot === this.#parentBoot || !this.isOpen) return true;
+    if (compareEpochs(parentEpoch, this.#parentEpoch) <= 0) {
+      this.#fenceParent(parentBoot);
+      return false;
+    }
+    if (isTakeoverAllowed(this.#takeovers, this.#core.now())) return true;
+    this.#tell({ kind: "error.duplicate", seq: 0, boot: parentBoot });
+    return false;
+  }
+
+  #offered(message: InitOpen): void {
+    if (message.childBoot !== this.#core.boot) return this.#core.drop(this.#parentPath, "addressed to another process");
+    if (message.session === this.channel?.session) return this.channel.acknowledge();
+    if (!this.#isSeeking || message.attempt !== this.#attempt) return this.#core.drop(this.#parentPath, "stale offer");
+    if (compareEpochs(message.parentEpoch, this.#parentEpoch) < 0)
+      return this.#core.drop(this.#parentPath, "stale epoch");
+    if (!this.#isAcceptable(message)) return;
+    this.#accept(message);
+  }
+
+  #accept(message: InitOpen): void {
+    this.#stopSeeking();
+    const sameParent = message.parentBoot === this.#parentBoot;
+    if (this.channel !== null) {
+      this.#former = this.#asFormer(this.channel);
+      this.channel.close();
+    }
+    this.#parentBoot = message.parentBoot;
+    this.#parentEpoch = message.parentEpoch;
+    this.#broadcastSession = message.broadcastSession;
+    this.#core.epoch = message.epoch;
+    this.#isSilent = false;
+    this.#detector = createDetector(this.#core.now(), message.nextInMs);
+    this.channel = this.#newChannel(message);
+    this.#port.opened({ budgetMs: message.initBudgetMs, sameParent });
+  }
+
+  #asFormer(channel: Channel): FormerParent {
+    const { session } = channel;
+    return { boot: this.#parentBoot, session, broadcastSession: this.#broadcastSession, contested: false };
+  }
+
+  #newChannel(message: InitOpen): Channel {
+    const { transport, clock } = this.#core.options;
+    const subject = upSubject(transport, this.#core.path);
+    return new Channel({
+      clock,
+      version: message.version,
+      session: message.session,
+      broadcastStart: message.broadcastSeq,
+      maxPayloadBytes: transport.maxPayloadBytes,
+      publish: (frame, ttlMs) => transport.publish(subject, frame, { ttlMs }),
+      deliver: (inbound) => this.#port.deliver(inbound),
+      ackKind: "ack.frame",
+      credit: () => this.#port.commandCredit(),
+      onHeader: (frame) => this.#port.acknowledged(frame),
+    });
+  }
+
+  #fenceParent(boot: string): void {
+    if (this.#fenceLimit.allows(boot)) this.#tell({ kind: "error.fenced", seq: 0, boot, epoch: this.#parentEpoch });
+  }
+
+  /** Tells the parent something outside any session. */
+  #tell(message: UpMessage): void {
+    const { transport } = this.#core.options;
+    const header = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
+    transport.publish(upSubject(transport, this.#core.path), encodeFrame({ ...header, messages: [message] }));
+  }
+}
