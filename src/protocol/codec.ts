@@ -12,8 +12,11 @@ import type { Frame, Message, UnknownMessage } from "./messages.js";
 import { isPath } from "./path.js";
 import { isWellFormed } from "./well-formed.js";
 
-/** `int64AsType: "auto"` reads 64-bit integers of other languages as numbers where they are safe; msgpackr's types lack it. */
-const OPTIONS = { useRecords: false, mapsAsObjects: true, int64AsType: "auto" } as object;
+/**
+ * `int64AsType: "auto"` reads 64-bit integers of other languages as numbers where they are safe; msgpackr's types lack it.
+ * `useToJSON: false` because a `meta` entry of that name is data.
+ */
+const OPTIONS = { useRecords: false, mapsAsObjects: true, int64AsType: "auto", useToJSON: false } as object;
 const packr = new Packr(OPTIONS);
 
 /** Most messages of one frame. */
@@ -24,8 +27,8 @@ const TEXT_LENGTH_MAX = 4096;
 const EPOCH_LENGTH_MAX = 32;
 const META_ENTRIES_MAX = 32;
 
-/** Bytes of a frame that are no messages, rounded up. */
-export const FRAME_OVERHEAD_BYTES = 128;
+/** Bytes of a frame that are no messages, rounded up: mostly a session id of another program in three-byte characters. */
+export const FRAME_OVERHEAD_BYTES = 256;
 
 export type Decoded =
   | { readonly kind: "frame"; readonly frame: Frame }
@@ -137,7 +140,9 @@ function isId(value: unknown): value is string {
 
 /** Whether a value can be `meta`: a plain map of at most 32 texts. */
 export function isMeta(value: unknown): value is Readonly<Record<string, string>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof Uint8Array) return false;
+  if (typeof value !== "object" || value === null || Object.hasOwn(value, "__proto__")) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
   const entries = Object.values(value);
   return entries.length <= META_ENTRIES_MAX && entries.every((entry) => typeof entry === "string");
 }

@@ -8,8 +8,11 @@ import { Packr } from "msgpackr";
 import { UnsupportedPayloadError } from "../errors.js";
 import { DEPTH_MAX, isWellFormed } from "./well-formed.js";
 
-/** `skipValues` is documented by msgpackr but missing from its types. */
-const OPTIONS = { useRecords: false, mapsAsObjects: true, skipValues: [undefined] } as object;
+/**
+ * `skipValues` is documented by msgpackr but missing from its types. Without `useToJSON: false` it would call the property
+ * `toJSON` of data that also has a property `constructor`, or no prototype.
+ */
+const OPTIONS = { useRecords: false, mapsAsObjects: true, skipValues: [undefined], useToJSON: false } as object;
 const packr = new Packr(OPTIONS);
 
 /** Levels of a payload; one less than the check on arrival allows. */

@@ -1,0 +1,242 @@
+/** What may travel arrives as it was sent; what may not is refused at the call, with its place. */
+import { isDeepStrictEqual } from "node:util";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { UnsupportedPayloadError } from "../../src/errors.js";
+import { decodePayload, encodePayload, UNDEFINED_PAYLOAD } from "../../src/protocol/payload.js";
+
+function travel(value: unknown): unknown {
+  return decodePayload(new Uint8Array(encodePayload(value, "input")), "input");
+}
+
+/** Names that objects, decoders or promises treat specially. */
+const STRANGE_NAMES = [
+  "constructor",
+  "toJSON",
+  "toString",
+  "valueOf",
+  "hasOwnProperty",
+  "prototype",
+  "length",
+  "then",
+  "size",
+  "get",
+  "write",
+  "",
+  "0",
+  "-1",
+  "4294967295",
+  "a.b",
+  "ünï",
+];
+
+const anyText = fc.oneof(
+  fc.string(),
+  fc.string({ unit: "binary" }),
+  fc.constantFrom("x".repeat(300), "é".repeat(70_000)),
+);
+const anyName = fc.oneof(fc.string({ unit: "binary", maxLength: 40 }), fc.constantFrom(...STRANGE_NAMES));
+const anyNumber = fc.oneof(
+  fc.integer(),
+  fc.maxSafeInteger(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.constantFrom(0, -0, 2 ** 32, -(2 ** 31), 2 ** 53, 2 ** 63, 1e308, 5e-324),
+);
+const anyBigint = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n });
+const anyDate = fc.oneof(
+  fc.date({ noInvalidDate: true }),
+  fc.date({ noInvalidDate: true, min: new Date("1900-01-01"), max: new Date("2600-01-01") }),
+);
+
+const anyLeaf = fc.oneof(
+  fc.constantFrom(null, true, false),
+  anyNumber,
+  anyText,
+  anyBigint,
+  anyDate,
+  fc.uint8Array({ maxLength: 300 }),
+);
+
+const { value: anyValue } = fc.letrec<{ value: unknown }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
+    anyLeaf,
+    fc.array(tie("value"), { maxLength: 20 }),
+    fc.dictionary(
+      anyName.filter((name) => name !== "__proto__"),
+      fc.oneof(tie("value"), fc.constant(undefined)),
+      { maxKeys: 20 },
+    ),
+  ),
+}));
+
+/** What is promised to arrive. */
+function arrival(value: unknown): unknown {
+  if (Object.is(value, -0)) return 0;
+  if (typeof value !== "object" || value === null || value instanceof Date || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(arrival);
+  const present = Object.entries(value).filter(([, each]) => each !== undefined);
+  return Object.fromEntries(present.map(([name, each]) => [name, arrival(each)]));
+}
+
+describe("an allowed payload", () => {
+  it("arrives as it was sent", () => {
+    fc.assert(
+      fc.property(anyValue, (value) => {
+        // Not toStrictEqual: it takes a property named constructor for the class.
+        expect(isDeepStrictEqual(travel(value), arrival(value))).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it.each<[string, unknown, unknown]>([
+    ["undefined", undefined, undefined],
+    ["null", null, null],
+    ["-0 as 0", -0, 0],
+    ["an integer beyond 32 bits", 2 ** 40, 2 ** 40],
+    ["a bigint as bigint, however small", 5n, 5n],
+    ["the smallest bigint", -(2n ** 63n), -(2n ** 63n)],
+    ["the largest bigint", 2n ** 64n - 1n, 2n ** 64n - 1n],
+    ["a Date", new Date(1_763_696_095_123), new Date(1_763_696_095_123)],
+    ["a Date before 1970", new Date(-1), new Date(-1)],
+    ["the first Date", new Date(-8.64e15), new Date(-8.64e15)],
+    ["the last Date", new Date(8.64e15), new Date(8.64e15)],
+    ["a Buffer as Uint8Array", Buffer.from([1, 2]), new Uint8Array([1, 2])],
+    ["an object without prototype as a plain one", Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
+    ["an object without undefined properties", { a: 1, b: undefined, c: { d: undefined } }, { a: 1, c: {} }],
+    ["an object of undefined properties only", { a: undefined }, {}],
+    ["a name that serializers look for", { toJSON: "x", constructor: "y" }, { toJSON: "x", constructor: "y" }],
+    ["the deepest nesting", nested(127), nested(127)],
+  ])("may be %s", (_, value, arrived) => {
+    expect(travel(value)).toStrictEqual(arrived);
+  });
+
+  it("is a copy: bytes that arrive are not views of the message", () => {
+    const bytes = new Uint8Array(encodePayload({ a: new Uint8Array([1, 2, 3]), b: [new Uint8Array([4])] }, "input"));
+    const value = decodePayload(bytes, "input") as { a: Uint8Array; b: Uint8Array[] };
+    bytes.fill(0);
+    expect(value).toStrictEqual({ a: new Uint8Array([1, 2, 3]), b: [new Uint8Array([4])] });
+  });
+
+  it("takes no bytes for undefined and is untouched by later ones", () => {
+    expect(UNDEFINED_PAYLOAD.length).toBe(0);
+    const first = encodePayload({ a: "first" }, "input");
+    const before = new Uint8Array(first);
+    for (let i = 0; i < 2_000; i++) encodePayload({ a: "later".repeat(20) }, "input");
+    expect(new Uint8Array(first)).toEqual(before);
+  });
+});
+
+/** Arrays within each other, `levels` deep. */
+function nested(levels: number, leaf: unknown = 0): unknown {
+  let value = leaf;
+  for (let i = 0; i < levels; i++) value = [value];
+  return value;
+}
+
+class Order {
+  readonly sku = "A1";
+}
+
+const REFUSED: readonly (readonly [name: string, value: unknown, rule: RegExp])[] = [
+  ["a Map", new Map(), /instance of Map/],
+  ["a Set", new Set(), /instance of Set/],
+  ["a function", () => {}, /type function/],
+  ["a class", Order, /type function/],
+  ["a symbol", Symbol("s"), /type symbol/],
+  ["a class instance", new Order(), /instance of Order/],
+  ["an Error", new Error("e"), /instance of Error/],
+  ["a RegExp", /x/, /instance of RegExp/],
+  ["a Promise", Promise.resolve(), /instance of Promise/],
+  ["a URL", new URL("http://a"), /instance of URL/],
+  ["another typed array", new Float64Array(1), /instance of Float64Array/],
+  ["an ArrayBuffer", new ArrayBuffer(1), /instance of ArrayBuffer/],
+  ["a boxed number", Object(1), /instance of Number/],
+  ["an object made from another", Object.create({ a: 1 }), /instance of Object/],
+  ["NaN", Number.NaN, /is NaN/],
+  ["Infinity", Infinity, /is Infinity/],
+  ["-Infinity", -Infinity, /is -Infinity/],
+  ["a lone high surrogate", "a\uD800b", /lone surrogate/],
+  ["a lone low surrogate", "\uDC00", /lone surrogate/],
+  ["a name with a lone surrogate", { "\uD800": 1 }, /name with a lone surrogate/],
+  ["an invalid Date", new Date(Number.NaN), /invalid Date/],
+  ["a bigint above 64 bits", 2n ** 64n, /exceeds 64 bits/],
+  ["a bigint below 64 bits", -(2n ** 63n) - 1n, /exceeds 64 bits/],
+];
+
+function refusal(value: unknown): UnsupportedPayloadError {
+  try {
+    encodePayload(value, "input");
+  } catch (error) {
+    if (error instanceof UnsupportedPayloadError) return error;
+    throw error;
+  }
+  throw new Error("it was not refused");
+}
+
+describe("a refused payload", () => {
+  it.each(REFUSED)("is %s, as a whole", (_, value, rule) => {
+    expect(refusal(value)).toMatchObject({ code: "UNSUPPORTED_PAYLOAD", field: "input" });
+    expect(refusal(value).message).toMatch(rule);
+  });
+
+  it.each(REFUSED)("is %s, anywhere, and is named by its place", (_, value, rule) => {
+    expect(refusal({ ok: 1, order: { lines: [{}, { at: value }] } }).field).toBe("input.order.lines[1].at");
+    expect(refusal([[], [0, value]]).message).toMatch(rule);
+    expect(refusal([[], [0, value]]).field).toBe("input[1][1]");
+  });
+
+  it.each<[string, unknown, string]>([
+    ["undefined in an array", { list: [1, undefined] }, "input.list[1]"],
+    ["a hole in an array", { list: Array(2) }, "input.list[0]"],
+    ["__proto__ as a name", JSON.parse('{"a":[{"__proto__":1}]}'), "input.a[0].__proto__"],
+    ["the first of several", { a: 1, b: Symbol("b"), c: new Map() }, "input.b"],
+  ])("is one with %s", (_, value, field) => {
+    expect(refusal(value).field).toBe(field);
+  });
+
+  it("is one that refers to itself", () => {
+    const cycle: Record<string, unknown> = { name: "a" };
+    cycle["self"] = cycle;
+    expect(refusal({ cycle }).field).toBe(`input.cycle${".self".repeat(126)}`);
+    expect(refusal(cycle).message).toContain("nested deeper than 127 levels or refers to itself");
+  });
+
+  it("is one that is nested too deeply", () => {
+    expect(refusal(nested(128)).field).toBe(`input${"[0]".repeat(127)}`);
+  });
+
+  it("is named by its place wherever that is", () => {
+    const anyStep = fc.oneof(fc.nat(5), fc.stringMatching(/^[a-z]{1,5}$/));
+    fc.assert(
+      fc.property(fc.array(anyStep, { maxLength: 20 }), fc.constantFrom(...REFUSED), (steps, [, value]) => {
+        const whole = steps.reduceRight<unknown>(around, value);
+        const place = steps.map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`)).join("");
+        expect(refusal(whole).field).toBe(`input${place}`);
+      }),
+    );
+  });
+});
+
+/** Puts a value at a step into a structure of otherwise allowed ones. */
+function around(value: unknown, step: number | string): unknown {
+  if (typeof step === "string") return { before: [new Uint8Array(1)], [step]: value };
+  return [...Array.from({ length: step }, () => ({ ok: 1n })), value];
+}
+
+describe("decodePayload", () => {
+  it.each([
+    ["the reserved byte", [0xc1]],
+    ["a truncated text", [0xa5, 0x61]],
+    ["two values", [1, 2]],
+    ["another extension", [0xd4, 1, 0]],
+    ["msgpackr's records", [0xd4, 0x72, 0x40, 0x90]],
+    ["a key that is a list", [0x81, 0x91, 0x80, 0xc0]],
+  ])("refuses %s", (_, bytes) => {
+    expect(() => decodePayload(Uint8Array.from(bytes), "output")).toThrow(UnsupportedPayloadError);
+    expect(() => decodePayload(Uint8Array.from(bytes), "output")).toThrow(
+      "output is not a well-formed MessagePack payload",
+    );
+  });
+});
