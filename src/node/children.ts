@@ -115,6 +115,18 @@ export class Children {
     );
   }
 
+  /** When every open child was last sent something: the oldest such time; null without open children. */
+  get lastSentMs(): number | null {
+    let oldest: number | null = null;
+    for (const link of this.open()) oldest = Math.min(oldest ?? Infinity, link.lastSentMs);
+    return oldest === null ? null : Math.max(oldest, this.broadcaster.lastSentMs, 0);
+  }
+
+  /** One heartbeat for all. */
+  beat(nextInMs: number): void {
+    this.broadcaster.publish({ kind: "heartbeat.beat", seq: 0, nextInMs, localHealth: this.#core.localHealth });
+  }
+
   /** Asks whoever is there to announce itself. */
   probe(): void {
     this.broadcaster.publish(this.#probeMessage());

@@ -55,6 +55,11 @@ export class Coordinator {
     return this.#actor.getSnapshot().context;
   }
 
+  /** Has sessions with its children, or seeks them. */
+  get isCoordinating(): boolean {
+    return this.isAvailable || this.state === "CONNECTING";
+  }
+
   /** SYNCHRONIZED or DEGRADED: able to work. */
   get isAvailable(): boolean {
     return this.state === "SYNCHRONIZED" || this.state === "DEGRADED";

@@ -56,8 +56,8 @@ export class NodeEmitter {
   on<K extends keyof NodeEvents>(name: K, listener: Listener<NodeEvents[K]>): () => void {
     let listeners = this.#listeners.get(name);
     if (listeners === undefined) this.#listeners.set(name, (listeners = new Set()));
-    listeners.add(listener as Listener<never>);
-    return () => listeners.delete(listener as Listener<never>);
+    listeners.add(listener);
+    return () => listeners.delete(listener);
   }
 
   hasListeners(name: keyof NodeEvents): boolean {
@@ -81,14 +81,14 @@ export class NodeEmitter {
   async *stream<K extends keyof NodeEvents>(name: K, signal?: AbortSignal): AsyncGenerator<NodeEvents[K], void, void> {
     const buffer: NodeEvents[K][] = [];
     let ended = false;
-    let wake = (): void => {};
+    let wake: (() => void) | null = null;
     const end = (): void => {
       ended = true;
-      wake();
+      wake?.();
     };
     const off = this.on(name, (event) => {
       if (buffer.push(event) > STREAM_BUFFER_MAX) buffer.shift();
-      wake();
+      wake?.();
     });
     this.#streams.add(end);
     signal?.addEventListener("abort", end, { once: true });

@@ -36,8 +36,6 @@ export interface ExecutorOptions {
   readonly handler: (name: string) => PreparedHandler | undefined;
   /** Asked before each handler starts; false holds it until `resume`. */
   readonly mayStart: () => boolean;
-  /** A call was taken from the queue or ended. */
-  readonly onChange: () => void;
 }
 
 interface Entry {
@@ -54,7 +52,6 @@ export class Executor {
   readonly #running = new Map<string, Entry>();
   /** Insertion order is the order of arrival. */
   readonly #queue = new Map<string, Entry>();
-  #held = false;
   #draining = false;
   #idle: (() => void)[] = [];
 
@@ -97,13 +94,8 @@ export class Executor {
     else if (this.#outcomes.get(id) === undefined) this.#outcomes.set(id, outcome);
   }
 
-  /** Starts no further handler until `resume`; those that run go on. */
-  hold(): void {
-    this.#held = true;
-  }
-
+  /** Asks again whether handlers may start. */
   resume(): void {
-    this.#held = false;
     this.#pump();
   }
 
@@ -154,7 +146,7 @@ export class Executor {
   #pump(): void {
     for (const entry of this.#queue.values()) {
       if (this.#running.size >= this.#options.concurrency) return;
-      if (this.#held || !this.#options.mayStart()) return;
+      if (!this.#options.mayStart()) return;
       this.#queue.delete(entry.call.id);
       this.#running.set(entry.call.id, entry);
       void this.#run(entry);
@@ -210,7 +202,6 @@ export class Executor {
     if (outcome.status === "cancelled" || outcome.status === "timedOut") {
       entry.controller?.abort(new DOMException(outcome.message, "AbortError"));
     }
-    this.#options.onChange();
     this.#pump();
     this.#reportIdle();
   }

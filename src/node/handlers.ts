@@ -42,7 +42,7 @@ export function validated<Schema extends StandardSchemaV1>(
   input: Schema,
   run: (input: StandardSchemaV1.InferOutput<Schema>, context: HandlerContext) => unknown,
 ): ValidatedHandler<Schema> {
-  return { input, run: run as ValidatedHandler["run"] };
+  return { input, run: run };
 }
 
 /** What the node adds to an invocation. */

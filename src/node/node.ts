@@ -170,11 +170,21 @@ class RunningNode implements Node {
   }
 
   stop({ timeoutMs, reason = "stop" }: StopOptions = {}): Promise<void> {
-    return this.#runtime.stop(this.#deadline(timeoutMs), reason);
+    return this.#runtime.departure.begin({
+      reason: "stopped",
+      why: reason,
+      timeoutMs: this.#deadline(timeoutMs),
+      isTree: false,
+    });
   }
 
   shutdownTree({ timeoutMs, reason = "shutdown" }: StopOptions = {}): Promise<void> {
-    return this.#runtime.shutdownTree(this.#deadline(timeoutMs), reason);
+    return this.#runtime.departure.begin({
+      reason: "shutdown",
+      why: reason,
+      timeoutMs: this.#deadline(timeoutMs),
+      isTree: true,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -186,12 +196,12 @@ class RunningNode implements Node {
   }
 
   recover(): void {
-    this.#runtime.recover();
+    this.#runtime.coordinator.send({ type: "recovery.requested" });
   }
 
   fail(reason: string): void {
     if (typeof reason !== "string") throw new InvalidOptionError("reason", reason, "a string");
-    this.#runtime.fail(reason.slice(0, REASON_LENGTH_MAX));
+    this.#runtime.coordinator.send({ type: "fault.raised", reason: reason.slice(0, REASON_LENGTH_MAX) });
   }
 
   async command<Output>(target: string, name: string, input?: unknown, options: CommandOptions = {}): Promise<Output> {

@@ -1,0 +1,81 @@
+/** What a node tells its parent of itself: its state, its load and the size of its subtree. */
+import type { Timer } from "../health/clock.js";
+import { STATES, type StatusReport } from "../protocol/messages.js";
+import type { Children } from "./children.js";
+import type { Coordinator } from "./coordinator.js";
+import type { NodeCore } from "./core.js";
+import type { Executor } from "./executor.js";
+import type { Synchronizer } from "./synchronizer.js";
+import type { Uplink } from "./uplink.js";
+import { countSubtree, toBits } from "./views.js";
+
+/** Subtree news travel upward at most this often: a flapping leaf must not keep every level above it busy. */
+const INTERVAL_MS = 100;
+
+export interface ReporterPort {
+  readonly core: NodeCore;
+  readonly uplink: Uplink | null;
+  readonly coordinator: Coordinator;
+  readonly executor: Executor;
+  readonly children: Children;
+  readonly synchronizer: Synchronizer;
+  /** The promise to give for the next sign of life, milliseconds. */
+  promiseMs(): number;
+}
+
+export class Reporter {
+  readonly #port: ReporterPort;
+  #timer: Timer | null = null;
+
+  constructor(port: ReporterPort) {
+    this.#port = port;
+  }
+
+  /** READY and a report, at once: the state changed, or a session was opened. */
+  announceState(): void {
+    const { uplink, coordinator } = this.#port;
+    uplink?.send({ kind: "ready.subtree", seq: 0, state: STATES.indexOf(coordinator.state) });
+    this.send();
+  }
+
+  /** A report; a sequenced one must be acknowledged. */
+  send(options: { readonly sequenced: boolean } = { sequenced: false }): void {
+    this.#port.uplink?.send(this.#report(this.#port.promiseMs()), options.sequenced);
+  }
+
+  /** A report that is also the heartbeat. */
+  beat(nextInMs: number): void {
+    this.#port.uplink?.send(this.#report(nextInMs));
+  }
+
+  /** A report soon, together with what changes until then. */
+  schedule(): void {
+    const { uplink, core } = this.#port;
+    if (uplink === null) return;
+    this.#timer ??= core.options.clock.setTimeout(() => {
+      this.#timer = null;
+      this.send();
+    }, INTERVAL_MS);
+  }
+
+  close(): void {
+    if (this.#timer !== null) this.#port.core.options.clock.clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #report(nextInMs: number): StatusReport {
+    const { coordinator, executor, children, core, synchronizer } = this.#port;
+    return {
+      kind: "status.report",
+      seq: 0,
+      nextInMs,
+      localHealth: core.localHealth,
+      state: STATES.indexOf(coordinator.state),
+      reasons: toBits(coordinator.reasons),
+      running: executor.running,
+      queued: executor.queued,
+      ...countSubtree(children, coordinator.isAvailable),
+      syncVersion: synchronizer.receivedVersion,
+    };
+  }
+}
