@@ -31,10 +31,12 @@ export class Reporter {
     this.#port = port;
   }
 
-  /** READY and a report, at once: the state changed, or a session was opened. */
+  /** READY, if the subtree is, and a report, at once: the state changed, or a session was opened. */
   announceState(): void {
     const { uplink, coordinator } = this.#port;
-    uplink?.send({ kind: "ready.subtree", seq: 0, state: STATES.indexOf(coordinator.state) });
+    if (coordinator.isAvailable) {
+      uplink?.send({ kind: "ready.subtree", seq: 0, state: STATES.indexOf(coordinator.state) });
+    }
     this.send();
   }
 
