@@ -5,7 +5,10 @@ import { NatsTransport, type NatsTransportSettings, resolveNatsSettings } from "
 import type { Transport } from "./transport.js";
 
 export interface NatsOptions extends NatsTransportSettings {
-  /** Address or addresses of one cluster, for example "nats://127.0.0.1:4222". */
+  /**
+   * Address or addresses of one cluster, for example "nats://127.0.0.1:4222". `nats://user:pass@host` and
+   * `nats://token@host` are understood too, where none of the options below is given; the first one counts.
+   */
   readonly servers: string | readonly string[];
   readonly user?: string;
   readonly pass?: string;
@@ -48,23 +51,20 @@ export async function connectNats(options: NatsOptions): Promise<Transport> {
     const connection = await connect(connectionOptions);
     return new NatsTransport(connection, settings, () => connection.close());
   } catch (cause) {
-    throw new TransportUnavailableError(describeServers(options.servers), cause);
+    throw new TransportUnavailableError(addresses(options.servers).join(", "), cause);
   }
 }
 
 function toConnectionOptions(options: NatsOptions): NodeConnectionOptions {
-  const { servers, user, pass, token, authenticator, tls, name = options.tree, connectTimeoutMs = 5_000 } = options;
+  const { servers, tls, name = options.tree, connectTimeoutMs = 5_000 } = options;
   assertServers(servers);
   if (!(connectTimeoutMs > 0)) throw new InvalidOptionError("connectTimeoutMs", connectTimeoutMs, "> 0");
   return {
     ...SUPERVISION_SETTINGS,
-    servers: typeof servers === "string" ? servers : [...servers],
+    servers: addresses(servers),
     name,
     timeout: connectTimeoutMs,
-    ...(user !== undefined && { user }),
-    ...(pass !== undefined && { pass }),
-    ...(token !== undefined && { token }),
-    ...(authenticator !== undefined && { authenticator }),
+    ...credentials(options),
     ...(tls !== undefined && { tls }),
   };
 }
@@ -76,10 +76,23 @@ function assertServers(servers: unknown): void {
   }
 }
 
-/** Addresses may carry credentials, which do not belong in an error's message. */
-function describeServers(servers: string | readonly string[]): string {
-  return [servers]
-    .flat()
-    .join(", ")
-    .replaceAll(/[^\s,/@]+@/g, "");
+const USER_INFO = /^((?:[a-z]+:\/\/)?)([^@/]*)@/;
+
+/** The servers without credentials: the client would ignore them, and they do not belong in an error's message. */
+function addresses(servers: string | readonly string[]): string[] {
+  return [servers].flat().map((server) => server.replace(USER_INFO, "$1"));
+}
+
+function credentials({ servers, user, pass, token, authenticator }: NatsOptions): NodeConnectionOptions {
+  const given = { user, pass, token, authenticator };
+  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return Object.keys(present).length > 0 ? present : credentialsInAddress([servers].flat());
+}
+
+function credentialsInAddress(servers: readonly string[]): NodeConnectionOptions {
+  const userInfo = servers.map((server) => USER_INFO.exec(server)?.[2]).find((found) => found !== undefined);
+  if (userInfo === undefined) return {};
+  const colon = userInfo.indexOf(":");
+  if (colon === -1) return { token: decodeURIComponent(userInfo) };
+  return { user: decodeURIComponent(userInfo.slice(0, colon)), pass: decodeURIComponent(userInfo.slice(colon + 1)) };
 }

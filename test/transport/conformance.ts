@@ -167,6 +167,16 @@ export function transportConformance(name: string, makePair: () => Promise<Trans
       expect(got).toEqual(["test.a=before"]);
     });
 
+    test("a payload is the listener's: what comes later does not change it", async () => {
+      const kept: Uint8Array[] = [];
+      subscriber.subscribe("test.a", (payload) => kept.push(payload));
+      await settled(pair);
+      const texts = Array.from({ length: 2_000 }, (_, i) => `${i}:${"x".repeat(i)}`);
+      for (const text of texts) publisher.publish("test.a", encode(text));
+      await settled(pair);
+      expect(kept.map(decode)).toEqual(texts);
+    });
+
     test("what a listener does to a payload does not reach the publisher's", async () => {
       subscriber.subscribe("test.a", (payload) => payload.fill(0));
       await settled(pair);

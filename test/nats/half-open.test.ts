@@ -1,0 +1,37 @@
+/** A connection that is silent without being closed: a dead host, a lost route, a stopped server. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { connectNats } from "../../src/nats.js";
+import { type NatsServer, startNatsServer } from "../support/nats-server.js";
+import { startTcpProxy } from "../support/tcp-proxy.js";
+import { settled } from "../transport/conformance.js";
+
+const WAIT = { timeout: 25_000, interval: 10 };
+
+describe("connectNats", () => {
+  let server: NatsServer;
+  beforeEach(async () => {
+    server = await startNatsServer();
+  });
+  afterEach(() => server.stop());
+
+  test("notices a silent connection within seconds and replaces it, also when its buffers are full", async () => {
+    // Without destroySocket in nats.ts the client waits for the full buffers before it dials again.
+    await using proxy = await startTcpProxy(server.port);
+    const transport = await connectNats({ servers: `127.0.0.1:${proxy.port}`, tree: "test" });
+    proxy.freeze();
+    for (let i = 0; i < 30; i++) transport.publish("test.a", new Uint8Array(1_000_000));
+    await vi.waitFor(() => expect(transport.connected).toBe(false), WAIT);
+    await vi.waitFor(() => expect(transport.connected).toBe(true), WAIT);
+    await settled({ publisher: transport, subscriber: transport });
+    await transport.close();
+  });
+
+  test("closes within seconds although the server is silent", async () => {
+    const transport = await connectNats({ servers: server.url, tree: "test" });
+    await server.kill("SIGSTOP");
+    transport.publish("test.a", new Uint8Array(1));
+    const startMs = performance.now();
+    await Promise.all([transport.close(), transport.close()]);
+    expect(performance.now() - startMs).toBeLessThan(5_000);
+  });
+});
