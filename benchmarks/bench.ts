@@ -1,0 +1,74 @@
+/** What a benchmark is: one question, and subjects that are measured in turn to answer it. */
+
+export interface BenchOptions {
+  /** Operations of one measurement; null for the benchmark's own number. */
+  readonly operations: number | null;
+}
+
+/** One figure of one run. */
+export interface Reading {
+  readonly case: string;
+  readonly unit: string;
+  readonly value: number;
+}
+
+/** What is measured in turn with others. */
+export interface Subject {
+  /** What is compared, for example "node.command()"; empty if there is nothing to compare. */
+  readonly variant: string;
+  readonly measure: () => Promise<readonly Reading[]>;
+}
+
+/** Measures the subjects in all runs. */
+export type Measure = (subjects: readonly Subject[]) => Promise<void>;
+
+export interface Goal {
+  readonly of: "value" | "ratio";
+  readonly is: ">=" | "<=";
+  readonly limit: number;
+}
+
+export interface Bench {
+  readonly name: string;
+  readonly question: string;
+  /** Runs unless told otherwise. */
+  readonly runs: number;
+  /** Whether a first run is thrown away, for just-in-time compilation. */
+  readonly warmsUp: boolean;
+  /** The variant that the others are compared with, or null. */
+  readonly baseline: string | null;
+  /** By variant and case as a row names them: "node.command(), 1 in flight, p50". */
+  readonly goals: Readonly<Record<string, Goal>>;
+  /** Sets the stage, has the subjects measured, and clears up. */
+  stage(options: BenchOptions, measure: Measure): Promise<void>;
+}
+
+export interface TakenReading extends Reading {
+  readonly variant: string;
+}
+
+export interface RunOptions extends BenchOptions {
+  readonly runs: number;
+  readonly tell: (line: string) => void;
+}
+
+/** Measures the subjects run by run (A B C A B C …), so that a noisy minute troubles all of them. */
+export async function takeReadings(bench: Bench, options: RunOptions): Promise<readonly TakenReading[]> {
+  const taken: TakenReading[] = [];
+  await bench.stage(options, async (subjects) => {
+    for (let run = bench.warmsUp ? 0 : 1; run <= options.runs; run++) {
+      options.tell(run === 0 ? "warming up" : `run ${run} of ${options.runs}`);
+      const readings = await measureOnce(subjects);
+      if (run > 0) taken.push(...readings);
+    }
+  });
+  return taken;
+}
+
+async function measureOnce(subjects: readonly Subject[]): Promise<readonly TakenReading[]> {
+  const readings: TakenReading[] = [];
+  for (const { variant, measure } of subjects) {
+    readings.push(...(await measure()).map((reading) => ({ ...reading, variant })));
+  }
+  return readings;
+}

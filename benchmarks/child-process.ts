@@ -1,0 +1,67 @@
+/** Other processes of a benchmark: forked with one object of input, they report by messages. */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+export interface Program extends AsyncDisposable {
+  /** The next message; rejects if the process ends without one. */
+  message(): Promise<unknown>;
+  /** Ends the process by SIGKILL and waits for its end. */
+  kill(): Promise<void>;
+}
+
+/** `module` is the URL of the program; the flags of this process, which load TypeScript, are passed on. */
+export function forkProgram(module: URL, input: object, flags: readonly string[] = []): Program {
+  const options = { execArgv: [...process.execArgv, ...flags] };
+  const child = fork(fileURLToPath(module), [JSON.stringify(input)], options);
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  const kill = (): Promise<void> => endProcess(child);
+  return { message: () => nextMessage(child), kill, [Symbol.asyncDispose]: kill };
+}
+
+/** The input given by `forkProgram`; from here on this process ends with the one that forked it. */
+export function programInput(): unknown {
+  process.once("disconnect", () => process.exit());
+  return JSON.parse(process.argv[2] ?? "{}");
+}
+
+export function reportToParent(message: object): void {
+  process.send?.(message);
+}
+
+async function nextMessage(child: ChildProcess): Promise<unknown> {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const ended = once(child, "exit", { signal }).then(([code]) => {
+    throw new Error(`a program ended with ${String(code)} instead of a message`);
+  });
+  ended.catch(() => {});
+  try {
+    const [message] = await Promise.race([once(child, "message", { signal }), ended]);
+    return message;
+  } finally {
+    stop.abort();
+  }
+}
+
+async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
+}
+
+/** Has `await using` close what can only be closed. */
+export function closing<T extends { close(): Promise<unknown> }>(closable: T): T & AsyncDisposable {
+  return Object.assign(closable, {
+    [Symbol.asyncDispose]: async () => {
+      await closable.close();
+    },
+  });
+}

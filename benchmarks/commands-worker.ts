@@ -1,0 +1,22 @@
+/** The other process of the benchmark `commands`: a node and a plain NATS responder that both echo. */
+import { connect } from "@nats-io/transport-node";
+import { createNode } from "fractal-tree";
+import { connectNats } from "fractal-tree/nats";
+import { pack, unpack } from "msgpackr";
+import { programInput, reportToParent } from "./child-process.js";
+
+const { servers } = programInput() as { readonly servers: string };
+
+const connection = await connect({ servers });
+connection.subscribe("bench.echo", {
+  callback: (error, message) => {
+    if (error === null) message.respond(pack(unpack(message.data)));
+  },
+});
+await connection.flush();
+
+const transport = await connectNats({ servers, tree: "bench" });
+const node = createNode({ path: "bench.worker", transport, commands: { echo: (input: unknown) => input } });
+await node.start();
+await node.until("SYNCHRONIZED");
+reportToParent({ ready: true });
