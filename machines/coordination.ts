@@ -120,6 +120,7 @@ const machineSetup = setup({
     noteRetry: assign({
       retryInMs: ({ event }) => (event.type === "cleanup.done" ? event.retryInMs : null),
     }),
+    noteCleanupTimeout: assign({ retryInMs: ({ context }) => context.cleanupTimeoutMs }),
     forget: assign({ uplinkOpen: false }),
     abandonRetry: assign({ retryInMs: null }),
     enter: emit(({ context }, { state }: { readonly state: CoordinationState }) => ({
@@ -227,7 +228,7 @@ export const coordinationMachine = machineSetup.createMachine({
         "shutdown.requested": { target: "DISCONNECTED", actions: ["forget", "abandonRetry"] },
       },
       after: {
-        cleanupTimeout: { target: "DISCONNECTED", actions: "forget" },
+        cleanupTimeout: { target: "DISCONNECTED", actions: ["forget", "noteCleanupTimeout"] },
       },
     },
   },

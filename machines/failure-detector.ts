@@ -50,9 +50,9 @@ export function heard(detector: Detector, nowMs: number, options: DetectorOption
   detector.varianceMs2 = (1 - SMOOTHING) * (detector.varianceMs2 + SMOOTHING * deviation * deviation);
 }
 
-/** Notes the peer's promise for its next beat. */
-export function promise(detector: Detector, nextInMs: number): void {
-  detector.promisedMs = nextInMs;
+/** Notes the peer's promise for its next beat; nobody can promise away its death. */
+export function promise(detector: Detector, nextInMs: number, options: DetectorOptions): void {
+  detector.promisedMs = Math.min(nextInMs, options.deadMs);
 }
 
 /** Forgives all silence so far: after an own outage nobody is judged by it. */

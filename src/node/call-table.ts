@@ -8,7 +8,7 @@
 import { type CommandEventType, type CommandState, commandTable } from "../../machines/command.js";
 import type { Clock, Timer } from "../health/clock.js";
 import type { Meta } from "../protocol/messages.js";
-import { type CallSink, type Outcome, refused, uncompleted } from "./call.js";
+import { type CallSink, type Outcome, refused, uncompleted, withoutCertainty } from "./call.js";
 
 /** A call as its caller hands it to a link. */
 export interface OutgoingCall {
@@ -40,6 +40,8 @@ interface Entry {
   cancelTimer: Timer | null;
   /** Cancels sent so far. */
   cancels: number;
+  /** It was sent to an executor that was lost since: no later refusal proves that it did not begin. */
+  mayHaveBegun: boolean;
 }
 
 const CANCEL_REPEAT_MS = 500;
@@ -106,8 +108,9 @@ export class CallTable {
     if (entry === undefined) return;
     // An answer can overtake the bookkeeping after a new session: it was sent all the same.
     if (entry.state === "queued" || entry.state === "waiting") this.#advance(entry, "command.sent");
-    this.#advance(entry, EVENT_BY_STATUS[outcome.status]);
-    this.#settle(entry, outcome);
+    const known = entry.mayHaveBegun ? withoutCertainty(outcome) : outcome;
+    this.#advance(entry, EVENT_BY_STATUS[known.status]);
+    this.#settle(entry, known);
   }
 
   /** The peer's credit for this session, in all. */
@@ -148,7 +151,7 @@ export class CallTable {
   }
 
   #newEntry(call: OutgoingCall): Entry {
-    const entry: Entry = { call, state: "queued", timer: null, cancelTimer: null, cancels: 0 };
+    const entry: Entry = { call, state: "queued", timer: null, cancelTimer: null, cancels: 0, mayHaveBegun: false };
     const leftMs = call.deadlineAtMs - this.#port.clock.now();
     entry.timer = this.#port.clock.setTimeout(() => this.#expire(entry), Math.max(0, leftMs));
     return entry;
@@ -156,7 +159,7 @@ export class CallTable {
 
   #adopt(call: OutgoingCall): void {
     const entry = this.#entries.get(call.id) as Entry;
-    const adopted: Entry = { ...this.#newEntry(call), state: entry.state };
+    const adopted: Entry = { ...this.#newEntry(call), state: entry.state, mayHaveBegun: entry.mayHaveBegun };
     this.#clearTimers(entry);
     this.#entries.set(call.id, adopted);
   }
@@ -185,14 +188,14 @@ export class CallTable {
     if (entry.state === "sent" && !sameExecutor && !entry.call.idempotent) {
       return this.#lose(entry, "the executor was restarted");
     }
-    if (entry.state === "sent") this.#advance(entry, "command.postponed");
+    if (entry.state === "sent") this.#postpone(entry, sameExecutor);
     this.#queue.add(entry.call.id);
   }
 
   #lose(entry: Entry, why: string): void {
     const { state, call } = entry;
     if (call.idempotent && state !== "cancelling") {
-      this.#advance(entry, "command.postponed");
+      this.#postpone(entry, false);
       this.#queue.add(call.id);
     } else if (state === "queued") {
       this.#advance(entry, "command.refused");
@@ -201,6 +204,11 @@ export class CallTable {
       this.#advance(entry, "command.lost");
       this.#settle(entry, uncompleted("unknown", "EXECUTOR_LOST", `${why} after the call may have begun`));
     }
+  }
+
+  #postpone(entry: Entry, sameExecutor: boolean): void {
+    if (entry.state === "sent" && !sameExecutor) entry.mayHaveBegun = true;
+    this.#advance(entry, "command.postponed");
   }
 
   #end(entry: Entry, why: string): void {

@@ -52,3 +52,8 @@ export function uncompleted(
 export function refused(code: CommandErrorCode, message: string): Outcome {
   return uncompleted("notStarted", code, message);
 }
+
+/** A refusal by one executor says nothing of another one that was lost with the same call. */
+export function withoutCertainty(outcome: Outcome): Outcome {
+  return outcome.status === "notStarted" ? { ...outcome, status: "unknown" } : outcome;
+}

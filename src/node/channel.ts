@@ -63,9 +63,14 @@ export class Channel {
     this.#broadcast = new SequenceReceiver(options.broadcastStart);
   }
 
-  /** Sequenced messages that the peer has not acknowledged. */
-  get unacknowledged(): number {
-    return this.#unacked.length;
+  /** Number of the last sequenced message sent; 0 before the first. */
+  get sentSeq(): number {
+    return this.#nextSeq - 1;
+  }
+
+  /** The peer has acknowledged all messages up to this number. */
+  get acknowledgedSeq(): number {
+    return (this.#unacked[0]?.seq ?? this.#nextSeq) - 1;
   }
 
   /** Sends by the end of this turn. `sequenced` overrides what the kind does by default. */

@@ -162,7 +162,9 @@ export class ChildLink {
   noteReport(report: StatusReport): void {
     this.report = report;
     this.reportAtMs = this.#port.core.now();
-    if (this.detector !== null) promise(this.detector, report.nextInMs);
+    if (this.detector !== null) {
+      promise(this.detector, report.nextInMs, this.#port.core.options.failureDetector);
+    }
   }
 
   /** The child's own troubles widen our patience too. */

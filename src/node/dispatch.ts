@@ -9,7 +9,7 @@ import { isMeta } from "../protocol/codec.js";
 import type { Meta } from "../protocol/messages.js";
 import { assertPath } from "../protocol/path.js";
 import { decodePayload, encodePayload } from "../protocol/payload.js";
-import type { CallSink, Outcome } from "./call.js";
+import { type CallSink, type Outcome, withoutCertainty } from "./call.js";
 import type { OutgoingCall } from "./call-table.js";
 import type { NodeCore } from "./core.js";
 import { assertCommandName } from "./handlers.js";
@@ -190,6 +190,8 @@ class Dispatch implements CallSink {
   #delayMs = 0;
   #timer: object | null = null;
   #isDone = false;
+  /** An earlier attempt was lost after it may have begun. */
+  #mayHaveBegun = false;
 
   constructor(port: DispatchPort, call: PreparedCall, done: (outcome: CommandOutcome) => void) {
     this.#port = port;
@@ -234,8 +236,9 @@ class Dispatch implements CallSink {
 
   settle(outcome: Outcome): void {
     if (this.#isDone) return;
+    if (outcome.status === "unknown") this.#mayHaveBegun = true;
     if (this.#mayRetry(outcome)) this.#retryLater();
-    else this.#finish(outcome);
+    else this.#finish(this.#mayHaveBegun ? withoutCertainty(outcome) : outcome);
   }
 
   #mayRetry({ status, code }: Outcome): boolean {

@@ -4,6 +4,7 @@
  * A process that was stopped may have been replaced meanwhile. Before it starts anything, its parent must have
  * acknowledged a message that it sent after it woke; a parent that has replaced it answers that it is fenced.
  */
+import type { Channel } from "./channel.js";
 import type { NodeCore } from "./core.js";
 import type { Pulse } from "./pulse.js";
 import type { Uplink } from "./uplink.js";
@@ -20,8 +21,8 @@ export interface LeasePort {
 
 export class Lease {
   readonly #port: LeasePort;
-  /** A message that the parent must acknowledge is under way. */
-  #isConfirming = false;
+  /** Number of the message that the parent must acknowledge first; 0 when it need not. */
+  #confirmingSeq = 0;
 
   constructor(port: LeasePort) {
     this.#port = port;
@@ -39,7 +40,8 @@ export class Lease {
 
   /** The parent acknowledged something. */
   acknowledged(): void {
-    if (this.#isConfirming && this.#port.uplink?.channel?.unacknowledged === 0) this.renew();
+    const acknowledged = this.#port.uplink?.channel?.acknowledgedSeq ?? 0;
+    if (this.#confirmingSeq > 0 && acknowledged >= this.#confirmingSeq) this.renew();
   }
 
   /** Something changed that `isValid` asks about. */
@@ -49,16 +51,16 @@ export class Lease {
 
   /** The parent has just granted us a session, or there is none. */
   renew(): void {
-    this.#isConfirming = false;
+    this.#confirmingSeq = 0;
     this.#port.renewed();
   }
 
-  #confirm(): void {
+  #confirm(channel: Channel): void {
     const { core } = this.#port;
-    this.#isConfirming = true;
     core.troubled();
     core.log.warn({ event: "node.stalled", path: core.path }, "stalled: waiting for the parent's word");
     this.#port.probeParent();
+    this.#confirmingSeq = channel.sentSeq;
   }
 
   #isPaused(): boolean {

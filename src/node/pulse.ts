@@ -23,6 +23,8 @@ export interface PulsePort {
   readonly uplink: BeatPort;
   judge(nowMs: number): void;
   forgive(nowMs: number): void;
+  /** This process did not run for that long although it was due. */
+  stalled(latenessMs: number): void;
   /** When the parent's silence is to be looked at. */
   uplinkSuspectAtMs(): number;
 }
@@ -82,16 +84,14 @@ export class Pulse {
     return Math.ceil(this.#uplink.promisedMs);
   }
 
-  /**
-   * Whether this process lately ran as it should. False right after it was stopped or stalled: what it believes of its
-   * place in the tree may be out of date.
-   */
-  isSteady(graceMs: number): boolean {
-    return this.#core.now() <= this.#dueAtMs + graceMs;
+  /** How long the beat is overdue: after a stall, other callbacks can run before the beat itself does. */
+  get latenessMs(): number {
+    return Math.max(0, this.#core.now() - this.#dueAtMs);
   }
 
   /** Begins to beat, or beats at the shortest interval again: something changed. */
   quicken(): void {
+    this.#port.stalled(this.latenessMs);
     this.#children.promisedMs = this.#core.options.heartbeat.minMs;
     this.#uplink.promisedMs = this.#core.options.heartbeat.minMs;
     this.#schedule();
@@ -117,7 +117,8 @@ export class Pulse {
   #wake(): void {
     this.#timer = null;
     const nowMs = this.#core.now();
-    const isLate = nowMs - this.#dueAtMs > LATE_MS;
+    const isLate = this.latenessMs > LATE_MS;
+    this.#port.stalled(this.latenessMs);
     if (isLate) this.#core.troubled();
     else this.#core.punctual();
     if (this.#core.options.transport.connected) this.#work(nowMs, isLate);

@@ -228,7 +228,9 @@ export class Uplink {
   }
 
   notePromise(nextInMs: number): void {
-    if (this.#detector !== null) promise(this.#detector, nextInMs);
+    if (this.#detector !== null) {
+      promise(this.#detector, nextInMs, this.#core.options.failureDetector);
+    }
   }
 
   #fallSilent(): void {
@@ -324,7 +326,8 @@ export class Uplink {
     this.#broadcastSession = message.broadcastSession;
     this.#core.epoch = message.epoch;
     this.#isSilent = false;
-    this.#detector = createDetector(this.#core.now(), message.nextInMs);
+    this.#detector = createDetector(this.#core.now(), 0);
+    this.notePromise(message.nextInMs);
     this.channel = this.#newChannel(message);
     this.#port.opened({ budgetMs: message.initBudgetMs, sameParent });
   }

@@ -53,9 +53,12 @@ describe("the next attempt", () => {
     expect(walk(ROOT, ...failed, RETRY_DELAY, RETRY_DELAY).effects).toEqual([]);
   });
 
-  it("is not made when cleanup reported none or did not report", () => {
+  it("is made after as long again when cleanup did not report", () => {
+    expect(walk(ROOT, ...WAY_TO.FAILED, CLEANUP_TIMEOUT, RETRY_DELAY).effects).toEqual(["effect.retry"]);
+  });
+
+  it("is not made when cleanup reported none", () => {
     expect(walk(ROOT, ...WAY_TO.FAILED, cleanedUp(null), RETRY_DELAY).effects).toEqual([]);
-    expect(walk(ROOT, ...WAY_TO.FAILED, CLEANUP_TIMEOUT, RETRY_DELAY).effects).toEqual([]);
   });
 
   it("is not made twice when asked for before its time", () => {

@@ -29,7 +29,7 @@ function beaten(...times: readonly number[]): Detector {
 
 function beat(detector: Detector, nowMs: number, nextInMs: number): void {
   heard(detector, nowMs, OPTIONS);
-  promise(detector, nextInMs);
+  promise(detector, nextInMs, OPTIONS);
 }
 
 /** Beats of which each comes this much later than promised. */
@@ -50,6 +50,12 @@ describe("a punctual peer", () => {
     [1e12, "dead"],
   ])("silent for %i ms is %s", (silenceMs, verdict) => {
     expect(judge(beaten(1_000, 2_000), 2_000 + silenceMs, OPTIONS, 0)).toBe(verdict);
+  });
+
+  it("cannot promise away its death", () => {
+    const detector = createDetector(0, INTERVAL_MS);
+    beat(detector, 1_000, Number.MAX_SAFE_INTEGER);
+    expect(judge(detector, 1_000 + 2 * OPTIONS.deadMs, OPTIONS, 0)).toBe("dead");
   });
 
   it("is judged from the last time it was heard, not from its last beat", () => {
@@ -137,7 +143,7 @@ function live(history: readonly { gap: number; nextInMs: number }[], options: De
   for (const { gap, nextInMs } of history) {
     nowMs = Math.max(-1e300, Math.min(1e300, nowMs + gap));
     heard(detector, nowMs, options);
-    promise(detector, nextInMs);
+    promise(detector, nextInMs, options);
   }
   return detector;
 }
