@@ -102,7 +102,7 @@ describe("history", () => {
     let intervalMs = INTERVAL_MS;
     for (let i = 0; i < 50; i++) {
       nowMs += intervalMs;
-      intervalMs = i % 20 === 19 ? INTERVAL_MS : growInterval(intervalMs, { minMs: INTERVAL_MS, maxMs: 10_000 });
+      intervalMs = i % 20 === 19 ? INTERVAL_MS : growInterval(intervalMs, { minMs: INTERVAL_MS, maxMs: 7_000 });
       beat(detector, nowMs, intervalMs);
     }
     expect(detector).toMatchObject({ meanLatenessMs: 0, varianceMs2: 0 });
