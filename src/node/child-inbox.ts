@@ -30,7 +30,7 @@ export class ChildInbox {
       case "status.report":
         return this.#reported(link, message);
       case "ready.subtree":
-        return link.ready();
+        return this.#ready(link, message.state);
       case "complete.command":
         return link.calls.answered(message.commandId, completed(message.output));
       case "error.command":
@@ -63,12 +63,16 @@ export class ChildInbox {
     }
   }
 
+  #ready(link: ChildLink, stateIndex: number): void {
+    const state = STATES[stateIndex];
+    if (state === "SYNCHRONIZED" || state === "DEGRADED") link.ready();
+  }
+
   /** A report repeats what READY says, so that losing that does no harm. */
   #reported(link: ChildLink, report: StatusReport): void {
     const before = link.report;
     link.noteReport(report);
-    const state = STATES[report.state];
-    if (state === "SYNCHRONIZED" || state === "DEGRADED") link.ready();
+    this.#ready(link, report.state);
     this.#port.synchronizer.childHas(link, report.syncVersion);
     if (before?.nodes !== report.nodes || before.available !== report.available) this.#port.reporter.schedule();
   }
