@@ -1,5 +1,5 @@
 /** A node's options: what users may give, what they get otherwise, and the rules between them. */
-import type { InspectionEvent } from "xstate";
+import type { InspectionEvent, Observer } from "xstate";
 import type { BackoffOptions } from "../../machines/backoff.js";
 import type { DetectorOptions } from "../../machines/failure-detector.js";
 import type { HeartbeatOptions } from "../../machines/heartbeat-interval.js";
@@ -43,6 +43,8 @@ export interface Logger {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
+
+type Inspect = ((event: InspectionEvent) => void) | Observer<InspectionEvent>;
 
 export interface NodeOptions {
   /** Where the node stands: `shop` is a root, `shop.orders` a child of it. */
@@ -95,7 +97,7 @@ export interface NodeOptions {
   /** Structured logs with stable event names; a pino child fits. @default silent */
   readonly logger?: Logger;
   /** Passed to XState: `inspect` of @statelyai/inspect shows the node in Stately's inspector. */
-  readonly inspect?: (event: InspectionEvent) => void;
+  readonly inspect?: Inspect;
   /** @default the process's clock */
   readonly clock?: Clock;
   /** @default Math.random */
@@ -128,7 +130,7 @@ export interface ResolvedNodeOptions {
   readonly outcomesMaxBytes: number;
   readonly epochStore: EpochStore | null;
   readonly logger: Logger | null;
-  readonly inspect: ((event: InspectionEvent) => void) | null;
+  readonly inspect: Inspect | null;
   readonly clock: Clock;
   readonly random: Random;
 }
