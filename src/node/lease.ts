@@ -30,12 +30,15 @@ export class Lease {
 
   /** Whether a handler may start now; if not, `renewed` is called once one may. */
   isValid(): boolean {
-    if (this.#isConfirming || this.#isPaused()) return false;
-    const { core, uplink, pulse } = this.#port;
-    const { heartbeat, failureDetector } = core.options;
-    if (!uplink?.channel || pulse.isSteady(heartbeat.maxMs + failureDetector.pauseMs)) return true;
-    this.#confirm();
-    return false;
+    this.noteStall(this.#port.pulse.latenessMs);
+    return this.#confirmingSeq === 0 && !this.#isPaused();
+  }
+
+  /** This process stood still for so long; it may have been replaced meanwhile. */
+  noteStall(latenessMs: number): void {
+    const { core, uplink } = this.#port;
+    if (latenessMs <= core.options.failureDetector.pauseMs || !uplink?.channel) return;
+    if (this.#confirmingSeq === 0) this.#confirm(uplink, uplink.channel);
   }
 
   /** The parent acknowledged something. */
@@ -55,9 +58,11 @@ export class Lease {
     this.#port.renewed();
   }
 
-  #confirm(channel: Channel): void {
+  #confirm(uplink: Uplink, channel: Channel): void {
     const { core } = this.#port;
     core.troubled();
+    // The silence was ours: the parent gets its time to answer.
+    uplink.forgive(core.now());
     core.log.warn({ event: "node.stalled", path: core.path }, "stalled: waiting for the parent's word");
     this.#port.probeParent();
     this.#confirmingSeq = channel.sentSeq;

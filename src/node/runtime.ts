@@ -350,6 +350,7 @@ export class NodeRuntime {
       },
       judge: (nowMs) => this.#vigil.judge(nowMs),
       forgive: (nowMs) => this.#vigil.forgive(nowMs),
+      stalled: (latenessMs) => this.#lease.noteStall(latenessMs),
       uplinkSuspectAtMs: () => this.uplink?.suspectAtMs ?? Infinity,
     };
   }
