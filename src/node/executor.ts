@@ -43,7 +43,10 @@ interface Entry {
   sink: CallSink;
   readonly deadlineAtMs: number;
   timer: Timer | null;
+  /** Made when the handler asks for its signal: most never do. */
   controller: AbortController | null;
+  /** Why the handler is to stop; null while it is not. */
+  abortReason: DOMException | null;
 }
 
 export class Executor {
@@ -132,6 +135,7 @@ export class Executor {
       deadlineAtMs: clock.now() + call.deadlineMs,
       timer: null,
       controller: null,
+      abortReason: null,
     };
     entry.timer = clock.setTimeout(() => this.#expire(entry), call.deadlineMs);
     this.#queue.set(call.id, entry);
@@ -156,8 +160,7 @@ export class Executor {
   /** Never rejects. */
   async #run(entry: Entry): Promise<void> {
     const { call } = entry;
-    entry.controller = new AbortController();
-    const invocation = this.#invocation(entry, entry.controller.signal);
+    const invocation = this.#invocation(entry);
     try {
       const handler = this.#options.handler(call.name) as PreparedHandler;
       const result = await handler(decodeInput(call.input), invocation);
@@ -167,13 +170,15 @@ export class Executor {
     }
   }
 
-  #invocation(entry: Entry, signal: AbortSignal): Invocation {
+  #invocation(entry: Entry): Invocation {
     const { id, name, meta } = entry.call;
     return {
       id,
       name,
       meta,
-      signal,
+      get signal() {
+        return signalOf(entry);
+      },
       remainingMs: () => Math.max(0, entry.deadlineAtMs - this.#options.clock.now()),
       progress: (value) => {
         const bytes = encodePayload(value, "progress");
@@ -200,7 +205,8 @@ export class Executor {
     if (outcome.status !== "notStarted") this.#outcomes.set(id, outcome);
     entry.sink.settle(outcome);
     if (outcome.status === "cancelled" || outcome.status === "timedOut") {
-      entry.controller?.abort(new DOMException(outcome.message, "AbortError"));
+      entry.abortReason = new DOMException(outcome.message, "AbortError");
+      entry.controller?.abort(entry.abortReason);
     }
     this.#pump();
     this.#reportIdle();
@@ -212,6 +218,14 @@ export class Executor {
     this.#idle = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+function signalOf(entry: Entry): AbortSignal {
+  if (entry.controller === null) {
+    entry.controller = new AbortController();
+    if (entry.abortReason !== null) entry.controller.abort(entry.abortReason);
+  }
+  return entry.controller.signal;
 }
 
 /** A handler refuses its input with this; the call counts as not started. */

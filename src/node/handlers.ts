@@ -86,12 +86,14 @@ function pathOf(issue: StandardSchemaV1.Issue): string {
 }
 
 function toContext(invocation: Invocation, environment: HandlerEnvironment): HandlerContext {
-  const { id, name, signal, meta } = invocation;
+  const { id, name, meta } = invocation;
   return {
     path: environment.path,
     name,
     commandId: id,
-    signal,
+    get signal() {
+      return invocation.signal;
+    },
     epoch: environment.epoch(),
     meta,
     remainingMs: () => invocation.remainingMs(),

@@ -88,9 +88,9 @@ export interface NodeOptions {
   readonly queueMax?: number;
   /** Calls to one child (or to the parent) that wait for its credit. @default 4_096 */
   readonly linkQueueMax?: number;
-  /** Outcomes kept to answer duplicates. @default 10_000 */
+  /** Outcomes kept to answer duplicates, at most; at least the latest half of them is kept. @default 10_000 */
   readonly outcomesMax?: number;
-  /** Bytes of results kept to answer duplicates. @default 16 MiB */
+  /** Bytes of results kept to answer duplicates, as for `outcomesMax`. @default 16 MiB */
   readonly outcomesMaxBytes?: number;
   /** Where a root takes its epoch from. @default the wall clock, raised above any epoch that its children have seen */
   readonly epochStore?: EpochStore;
