@@ -97,7 +97,8 @@ export class NodeRuntime {
     this.phase = "running";
     const { transport } = this.core.options;
     if (this.uplink === null) {
-      this.core.epoch = [await this.#rootEpoch(1)];
+      const { epochStore, clock, path } = this.core.options;
+      this.core.epoch = [epochStore === null ? Math.floor(clock.wallNow()) : await epochStore.next(path, 1)];
       if (this.#isOver()) return;
     }
     this.#subscriptions.push(transport.onConnection((connected) => this.#connectionChanged(connected)));
@@ -116,12 +117,6 @@ export class NodeRuntime {
 
   #isOver(): boolean {
     return this.phase === "ended";
-  }
-
-  async #rootEpoch(atLeast: number): Promise<number> {
-    const { epochStore, clock, path } = this.core.options;
-    if (epochStore === null) return Math.max(atLeast, Math.floor(clock.wallNow()));
-    return epochStore.next(path, atLeast);
   }
 
   // Parts
@@ -299,7 +294,8 @@ export class NodeRuntime {
     this.#isCountScheduled = true;
     this.core.options.clock.defer(() => {
       this.#isCountScheduled = false;
-      if (this.#isOver()) return;
+      // Children that leave because we shut them down are not missed.
+      if (this.phase !== "running") return;
       this.coordinator.send({ type: "children.changed", counts: this.children.counts });
       this.#reporter.schedule();
     });
