@@ -2,7 +2,9 @@
  * Ordered shutdown: children first in reverse order of start, then this node, within one deadline.
  *
  * S1. The deadline is absolute for whoever started it; each level below gets what is left, less a reserve for its answer.
- * S2. Joined children, which have no order, go first and together; listed ones follow one by one in reverse order.
+ * S2. Joined children, which have no order, go first and together; listed ones follow one by one in reverse order. Who
+ *     takes more than its share of the time is no longer waited for before the next is asked: a hung child must not
+ *     keep its siblings from being shut down.
  * S3. It ends by its deadline whatever the children do.
  */
 import type { Timer } from "../health/clock.js";
@@ -27,9 +29,16 @@ export async function shutdownChildren(
   links: readonly ChildLink[],
   options: { readonly deadlineAtMs: number; readonly reason: string },
 ): Promise<void> {
-  const joined = links.filter((link) => !link.listed);
-  await Promise.all(joined.map((link) => shutdownChild(core, link, options)));
-  for (const link of links.filter(({ listed }) => listed).toReversed()) await shutdownChild(core, link, options);
+  const listed = links.filter((link) => link.listed).toReversed();
+  const steps = [links.filter((link) => !link.listed), ...listed.map((link) => [link])];
+  const ends: Promise<unknown>[] = [];
+  for (const [index, step] of steps.entries()) {
+    const ended = Promise.all(step.map((link) => shutdownChild(core, link, options)));
+    ends.push(ended);
+    const nowMs = core.now();
+    await withDeadline(core, ended, nowMs + (options.deadlineAtMs - nowMs) / (steps.length - index));
+  }
+  await Promise.all(ends);
 }
 
 function shutdownChild(

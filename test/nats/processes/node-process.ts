@@ -38,8 +38,10 @@ export interface ProcessSettings extends NodeDescription {
 }
 
 export type Order =
-  | { readonly do: "start" | "look" }
-  | { readonly do: "stop" | "shutdownTree"; readonly options?: StopOptions }
+  | { readonly do: "start" }
+  | { readonly do: "look" }
+  | { readonly do: "stop"; readonly options?: StopOptions }
+  | { readonly do: "shutdownTree"; readonly options?: StopOptions }
   | {
       readonly do: "command";
       readonly target: string;
