@@ -2,7 +2,7 @@
  * The caller's side of one link's calls: commands down to a child, or requests up to the parent.
  *
  * K1. Every submitted call's sink is settled exactly once.
- * K2. No call is sent beyond the peer's credit; what waits for credit is bounded.
+ * K2. No call is sent beyond the peer's credit and `firstCredit`; what waits for credit is bounded.
  * K3. After the peer lost its state, only calls declared idempotent are sent again; the others end as unknown.
  */
 import { type CommandEventType, type CommandState, commandTable } from "../../machines/command.js";
@@ -29,6 +29,8 @@ export interface CallTablePort {
   readonly clock: Clock;
   /** Most calls waiting for credit or for a peer. */
   readonly queueMax: number;
+  /** Calls that a session may send before the peer has granted any. */
+  readonly firstCredit: number;
   transmit(call: OutgoingCall): void;
   transmitCancel(id: string): void;
 }
@@ -127,7 +129,7 @@ export class CallTable {
   opened(options: { readonly sameExecutor: boolean }): void {
     this.#open = true;
     this.#sent = 0;
-    this.#credit = 0;
+    this.#credit = this.#port.firstCredit;
     this.#queue.clear();
     for (const entry of this.#entries.values()) this.#resume(entry, options.sameExecutor);
     this.#pump();

@@ -83,6 +83,7 @@ export class ChildLink {
     this.calls = new CallTable({
       clock: port.core.options.clock,
       queueMax: port.core.options.linkQueueMax,
+      firstCredit: 0,
       transmit: (call) => this.#transmit(call),
       transmitCancel: (commandId) => this.send({ kind: "command.cancel", seq: 0, commandId }),
     });

@@ -20,9 +20,9 @@ export interface HandlerContext {
   /** Headers that the caller gave, or null. */
   readonly meta: Meta | null;
   /** Time left until the deadline, milliseconds. */
-  remainingMs(): number;
+  readonly remainingMs: () => number;
   /** Reports progress to the caller; may be lost. @throws UnsupportedPayloadError */
-  progress(value: unknown): void;
+  readonly progress: (value: unknown) => void;
 }
 
 // A node's handlers differ in their inputs; `never` lets each declare its own, the caller's side is typed by `command<T>()`.

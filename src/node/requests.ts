@@ -25,6 +25,8 @@ export class Requests {
     this.calls = new CallTable({
       clock: port.core.options.clock,
       queueMax: port.core.options.linkQueueMax,
+      // A parent that only broadcasts grants nothing: the first request makes it answer, and the answer grants the rest.
+      firstCredit: 1,
       transmit: (call) => this.#transmit(call),
       transmitCancel: (requestId) => port.sendUp({ kind: "status.cancelRequest", seq: 0, requestId }),
     });
