@@ -74,6 +74,13 @@ export class Coordinator {
       : this.#enteredReasons;
   }
 
+  /** Time that a child has for its own initialization, whole milliseconds: ours, or what is left of it. */
+  get childBudgetMs(): number {
+    const { initTimeoutMs } = this.#core.options;
+    if (this.state !== "CONNECTING") return Math.floor(initTimeoutMs);
+    return Math.max(1, Math.floor(this.context.initBudgetMs - (this.#core.now() - this.#enteredAtMs)));
+  }
+
   start(): void {
     this.#actor.start();
   }

@@ -97,6 +97,11 @@ export class Pulse {
     this.#schedule();
   }
 
+  /** A child came, with a promise: when it is the first, the pulse must not sleep longer than that. */
+  keepPromise(): void {
+    if (this.#dueAtMs !== Infinity && this.#dueAtMs > this.#core.now() + this.#children.promisedMs) this.#schedule();
+  }
+
   stop(): void {
     if (this.#timer !== null) this.#core.options.clock.clearTimeout(this.#timer);
     this.#timer = null;

@@ -242,7 +242,7 @@ export class NodeRuntime {
     if (!sameParent) this.synchronizer.forgetReceived();
     this.router.newSession();
     this.requests.calls.opened({ sameExecutor: sameParent });
-    if (coordinator.isAvailable) coordinator.send({ type: "uplink.opened" });
+    if (coordinator.isCoordinating) coordinator.send({ type: "uplink.opened" });
     else this.#requestCoordination(Math.max(1, budgetMs - reserveMs(budgetMs)));
     // The first frame in the session is what makes it count; it also says that the subtree was ready all along.
     this.#reporter.announceState();
@@ -271,7 +271,7 @@ export class NodeRuntime {
       deliver: (link: ChildLink, message: Message | UnknownMessage) => this.#childInbox.receive(link, message),
       linkChanged: (link, from) => this.#linkChanged(link, from),
       requestCredit: (link) => link.requestsTaken + this.#requestExecutor.freeSlots,
-      initBudgetMs: () => this.coordinator.context.initBudgetMs,
+      initBudgetMs: () => this.coordinator.childBudgetMs,
       nextInMs: () => this.#pulse.childrenPromiseMs,
       syncVersion: () => this.synchronizer.version,
       newerParentSeen: (epoch, isCertain) => this.#newerParentSeen(epoch, isCertain),
@@ -284,7 +284,10 @@ export class NodeRuntime {
     const change = { atMs: core.now(), id: link.id, from, state: link.state, epoch: formatEpoch(link.epoch) };
     core.log.info({ event: "child.changed", path: core.path, ...change }, `child ${link.id}: ${from} → ${link.state}`);
     core.emitter.emit("child.changed", change);
-    if (link.state === "opening") this.#isEstablished = true;
+    if (link.state === "opening") {
+      this.#isEstablished = true;
+      this.#pulse.keepPromise();
+    }
     this.#scheduleCounts();
   }
 

@@ -1,0 +1,134 @@
+/** A whole tree in one process and in virtual time: nothing sleeps, nothing depends on speed. */
+import { expect } from "vitest";
+import { createNode, memoryTransport, type Node, type NodeOptions } from "../../src/index.js";
+import { SimulatedClock } from "../../src/testing/simulated-clock.js";
+import { seededRandom } from "../../src/testing/prng.js";
+import type { Random } from "../../src/health/clock.js";
+import { Process, type Publication } from "./process.js";
+
+export type { Process, Publication } from "./process.js";
+
+export interface WorldOptions {
+  readonly seed?: number;
+  readonly tree?: string;
+}
+
+export type WorldNodeOptions = Omit<NodeOptions, "transport"> & {
+  /** @default a process of its own */
+  readonly process?: Process;
+};
+
+/** Longer than anything that a test waits for by default. */
+const PATIENCE_MS = 120_000;
+
+export class World {
+  readonly clock = new SimulatedClock();
+  readonly random: Random;
+  readonly broker;
+  /** Everything that any process published. */
+  readonly wire: Publication[] = [];
+  readonly #processes = new Map<Node, Process>();
+
+  constructor({ seed = 1, tree = "local" }: WorldOptions = {}) {
+    this.random = seededRandom(seed);
+    this.broker = memoryTransport({ clock: this.clock, tree });
+  }
+
+  get nowMs(): number {
+    return this.clock.now();
+  }
+
+  process(options: { readonly maxPayloadBytes?: number } = {}): Process {
+    const published = (publication: Publication): void => void this.wire.push(publication);
+    return new Process({ clock: this.clock, broker: this.broker, published, ...options });
+  }
+
+  /** Creates a node in a process of its own. Who stops itself is known without a warning on the console. */
+  node({ process = this.process(), ...options }: WorldNodeOptions): Node {
+    const { clock, transport } = process;
+    const node = createNode({ random: this.random, clock, ...options, transport });
+    node.on("node.fenced", () => {});
+    this.#processes.set(node, process);
+    return node;
+  }
+
+  processOf(node: Node): Process {
+    const process = this.#processes.get(node);
+    if (process === undefined) throw new Error(`${node.path} is not of this world`);
+    return process;
+  }
+
+  kill(node: Node): void {
+    this.processOf(node).kill();
+  }
+
+  /** Starts nodes in this order and waits until each is SYNCHRONIZED. */
+  async up(...nodes: readonly Node[]): Promise<void> {
+    for (const node of nodes) await node.start();
+    for (const node of nodes) await this.until(() => node.state === "SYNCHRONIZED", `${node.path} SYNCHRONIZED`);
+  }
+
+  /** Lets virtual time pass. */
+  run(ms: number): Promise<void> {
+    return this.clock.advance(ms);
+  }
+
+  async until(condition: () => boolean, what = "the condition", withinMs = PATIENCE_MS): Promise<void> {
+    const holds = await this.clock.runUntil(condition, { withinMs });
+    if (!holds) expect.fail(`${what} did not hold within ${withinMs} ms of virtual time`);
+  }
+
+  /** Lets time pass until the promise is settled. */
+  async settle<T>(promise: Promise<T>, withinMs = PATIENCE_MS): Promise<T> {
+    let isSettled = false;
+    const note = (): void => void (isSettled = true);
+    promise.then(note, note);
+    await this.until(() => isSettled, "the promise", withinMs);
+    return promise;
+  }
+
+  /** The error that the promise is rejected with. */
+  async failure(promise: Promise<unknown>, withinMs = PATIENCE_MS): Promise<unknown> {
+    return this.settle(
+      promise.then(
+        (value) => expect.fail(`resolved with ${JSON.stringify(value)}`),
+        (error: unknown) => error,
+      ),
+      withinMs,
+    );
+  }
+
+  /** Ends nodes; all promises that this involves are settled afterwards. */
+  async end(...nodes: readonly Node[]): Promise<void> {
+    await this.settle(Promise.all(nodes.map((node) => node.stop({ timeoutMs: 100 }))));
+  }
+
+  /** What was published under a subject since a moment, by kind. */
+  sent(kind: string, { sinceMs = 0, subject = "" }: { readonly sinceMs?: number; readonly subject?: string } = {}) {
+    return this.wire.filter(
+      (publication) =>
+        publication.atMs >= sinceMs && publication.subject.includes(subject) && publication.kinds.includes(kind),
+    );
+  }
+}
+
+/** Collects events of one kind. */
+export function record<T>(subscribe: (listener: (event: T) => void) => unknown): T[] {
+  const events: T[] = [];
+  subscribe((event) => events.push(event));
+  return events;
+}
+
+/** The states that a node enters from now on. */
+export function states(node: Node): string[] {
+  const entered: string[] = [];
+  node.on("state.changed", ({ state }) => entered.push(state));
+  return entered;
+}
+
+/** A promise with its resolvers: a handler that ends when the test says so. */
+export function gate<T = void>(): { readonly opened: Promise<T>; readonly open: (value: T) => void } {
+  let open: (value: T) => void = () => {};
+  const opened = new Promise<T>((resolve) => (open = resolve));
+  return { opened, open };
+}
