@@ -16,7 +16,7 @@ export interface Incident {
 }
 
 /** A leaf of the killed node. */
-export interface Survivor {
+interface Survivor {
   readonly path: string;
   /** What tells that it is the same one, in words. */
   readonly identity: string;
