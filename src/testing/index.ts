@@ -1,5 +1,8 @@
-/** What the runtime is tested with, for users' tests too: virtual time and seeded randomness. */
+/** What the runtime is tested with, for users' tests too: virtual time, seeded randomness, a network full of faults. */
 export { seededRandom } from "./prng.js";
 export { SimulatedClock } from "./simulated-clock.js";
+export { SimulatedNetwork } from "./simulated-network.js";
 
 export type { RunOptions, SimulatedClockOptions } from "./simulated-clock.js";
+export type { SimulatedHost } from "./simulated-host.js";
+export type { NetworkFaults, NetworkOptions, NetworkStats } from "./simulated-network.js";

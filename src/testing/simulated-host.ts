@@ -1,0 +1,209 @@
+/** One simulated process: a clock view and a transport that stop with it. */
+import { PayloadTooLargeError, TransportClosedError } from "../errors.js";
+import type { Clock, Random, Timer } from "../health/clock.js";
+import type { MessageListener, PublishOptions, Subscription, Transport } from "../transport/transport.js";
+import type { SimulatedClock } from "./simulated-clock.js";
+
+export interface HostOptions {
+  readonly name: string;
+  readonly clock: SimulatedClock;
+  readonly random: Random;
+  readonly tree: string;
+  readonly maxPayloadBytes: number;
+  readonly send: (subject: string, payload: Uint8Array) => void;
+}
+
+interface Kept {
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly expiresAtMs: number;
+}
+
+/** Messages kept during an outage, as real transports bound them. */
+const OUTBOX_MAX = 1_024;
+
+export class SimulatedHost {
+  readonly name: string;
+  /** Time as this process sees it: it stands still while the process is paused, and callbacks come late. */
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly #options: HostOptions;
+  readonly #listeners = new Map<string, Set<MessageListener>>();
+  readonly #connectionListeners = new Set<(connected: boolean) => void>();
+  readonly #timers = new Set<Timer>();
+  #outbox: Kept[] = [];
+  /** What came due while paused, in order. */
+  #held: (() => void)[] = [];
+  #isAlive = true;
+  #isPaused = false;
+  #isConnected = true;
+  #isClosed = false;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.random = options.random;
+    this.clock = this.#clockView();
+    this.transport = this.#newTransport();
+  }
+
+  /** Subscriptions of this process. */
+  get subscriptions(): number {
+    let count = 0;
+    for (const listeners of this.#listeners.values()) count += listeners.size;
+    return count;
+  }
+
+  get isAlive(): boolean {
+    return this.#isAlive;
+  }
+
+  /** Dies like a process: nothing of it acts any more, and nobody is told. */
+  kill(): void {
+    this.#isAlive = false;
+    for (const timer of this.#timers) this.#options.clock.clearTimeout(timer);
+    this.#timers.clear();
+    this.#held = [];
+    this.#listeners.clear();
+  }
+
+  /** Stops like SIGSTOP: what comes meanwhile waits. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** Continues like SIGCONT: messages and timers that came due are handled now, in order. */
+  resume(): void {
+    this.#isPaused = false;
+    const held = this.#held;
+    this.#held = [];
+    for (const act of held) this.#options.clock.defer(() => this.#act(act));
+  }
+
+  /** Loses the connection to the network; the transport notices at once. */
+  disconnect(): void {
+    this.#setConnected(false);
+  }
+
+  reconnect(): void {
+    this.#setConnected(true);
+    const kept = this.#outbox;
+    this.#outbox = [];
+    const nowMs = this.#options.clock.now();
+    for (const { subject, payload, expiresAtMs } of kept)
+      if (expiresAtMs >= nowMs) this.#options.send(subject, payload);
+  }
+
+  /** Whether this process listens to a subject now. */
+  hears(subject: string): boolean {
+    return (
+      this.#isAlive && this.#isConnected && (this.#listeners.has(subject) || this.#listeners.has(wildcard(subject)))
+    );
+  }
+
+  /** Hands a message over; returns whether anybody could take it. */
+  deliver(subject: string, payload: Uint8Array): boolean {
+    if (!this.hears(subject)) return false;
+    this.#act(() => {
+      for (const key of [subject, wildcard(subject)]) {
+        for (const listener of this.#listeners.get(key) ?? []) listener(payload, subject);
+      }
+    });
+    return true;
+  }
+
+  #act(act: () => void): void {
+    if (!this.#isAlive) return;
+    if (this.#isPaused) this.#held.push(act);
+    else act();
+  }
+
+  #setConnected(connected: boolean): void {
+    if (this.#isConnected === connected) return;
+    this.#isConnected = connected;
+    this.#act(() => {
+      for (const listener of this.#connectionListeners) listener(connected);
+    });
+  }
+
+  #clockView(): Clock {
+    const { clock } = this.#options;
+    const setTimer = (callback: () => void, delayMs: number): Timer => {
+      const timer = clock.setTimeout(() => {
+        // While paused it stays among the timers, so that it can still be cleared before it acts.
+        this.#act(() => {
+          if (this.#timers.delete(timer)) callback();
+        });
+      }, delayMs);
+      if (this.#isAlive) this.#timers.add(timer);
+      else clock.clearTimeout(timer);
+      return timer;
+    };
+    return {
+      now: () => clock.now(),
+      wallNow: () => clock.wallNow(),
+      setTimeout: setTimer,
+      clearTimeout: (timer) => {
+        this.#timers.delete(timer);
+        clock.clearTimeout(timer);
+      },
+      defer: (callback) => {
+        setTimer(callback, 0);
+      },
+    };
+  }
+
+  #newTransport(): Transport {
+    const { tree, maxPayloadBytes } = this.#options;
+    const isConnected = (): boolean => this.#isConnected;
+    return {
+      namespace: "ft",
+      tree,
+      maxPayloadBytes,
+      get connected() {
+        return isConnected();
+      },
+      publish: (subject, payload, options) => this.#publish(subject, payload, options),
+      subscribe: (subject, listener) => this.#subscribe(subject, listener),
+      onConnection: (listener) => {
+        this.#connectionListeners.add(listener);
+        return { unsubscribe: () => void this.#connectionListeners.delete(listener) };
+      },
+      close: async () => {
+        this.#isClosed = true;
+        this.#listeners.clear();
+        this.#connectionListeners.clear();
+      },
+    };
+  }
+
+  #publish(subject: string, payload: Uint8Array, { ttlMs = 0 }: PublishOptions = {}): void {
+    if (this.#isClosed) throw new TransportClosedError();
+    const { maxPayloadBytes, clock, send } = this.#options;
+    if (payload.length > maxPayloadBytes) throw new PayloadTooLargeError(payload.length, maxPayloadBytes);
+    if (!this.#isAlive) return;
+    if (this.#isConnected) return send(subject, payload);
+    if (ttlMs <= 0) return;
+    this.#outbox.push({ subject, payload: new Uint8Array(payload), expiresAtMs: clock.now() + ttlMs });
+    if (this.#outbox.length > OUTBOX_MAX) this.#outbox.shift();
+  }
+
+  #subscribe(subject: string, listener: MessageListener): Subscription {
+    if (this.#isClosed) throw new TransportClosedError();
+    let listeners = this.#listeners.get(subject);
+    if (listeners === undefined) this.#listeners.set(subject, (listeners = new Set()));
+    listeners.add(listener);
+    return {
+      unsubscribe: () => {
+        listeners.delete(listener);
+        if (listeners.size === 0 && this.#listeners.get(subject) === listeners) this.#listeners.delete(subject);
+      },
+    };
+  }
+}
+
+/** The pattern of one trailing `*` that matches a subject. */
+function wildcard(subject: string): string {
+  return `${subject.slice(0, subject.lastIndexOf("."))}.*`;
+}
