@@ -22,7 +22,9 @@ export type LinkEvent =
   /** The child reported that it failed. */
   | { readonly type: "child.failed" }
   /** The child took leave in order, or acknowledged its shutdown. */
-  | { readonly type: "child.left" };
+  | { readonly type: "child.left" }
+  /** The parent begins another attempt to coordinate: how the child ended in an earlier one does not fail this one. */
+  | { readonly type: "child.expected" };
 
 export const linkMachine = setup({ types: { events: {} as LinkEvent } }).createMachine({
   id: "link",
@@ -30,7 +32,7 @@ export const linkMachine = setup({ types: { events: {} as LinkEvent } }).createM
   initial: "absent",
   states: {
     absent: {
-      description: "Expected, but never heard of.",
+      description: "Expected, but not heard of since the parent began to coordinate.",
       on: { "session.opened": "opening" },
     },
     opening: {
@@ -65,11 +67,11 @@ export const linkMachine = setup({ types: { events: {} as LinkEvent } }).createM
     },
     dead: {
       description: "Silent for too long; its session is closed. It may come back under a new session.",
-      on: { "session.opened": "opening" },
+      on: { "session.opened": "opening", "child.expected": "absent" },
     },
     failed: {
       description: "Reported failure; it recovers by itself and announces itself again.",
-      on: { "session.opened": "opening", "child.left": "left", "child.died": "dead" },
+      on: { "session.opened": "opening", "child.left": "left", "child.died": "dead", "child.expected": "absent" },
     },
     left: {
       description: "Gone in order; a redeployed one announces itself again.",

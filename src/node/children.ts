@@ -140,6 +140,11 @@ export class Children {
     }
   }
 
+  /** Another attempt to coordinate begins: who died or failed before is expected like everyone else. */
+  expectAnew(): void {
+    for (const link of this.#links.values()) link.apply("child.expected");
+  }
+
   /** Forgets a joined child that is gone. */
   forget(link: ChildLink): void {
     if (link.listed || link.isOpen) return;

@@ -187,6 +187,7 @@ export class NodeRuntime {
 
   #requestCoordination(budgetMs?: number): void {
     const budget = budgetMs === undefined ? {} : { budgetMs };
+    this.children.expectAnew();
     this.coordinator.send({ type: "coordination.requested", counts: this.children.counts, ...budget });
   }
 

@@ -95,6 +95,12 @@ describe("a link", () => {
     expect(next(linkMachine, "suspect", "child.heard")).toBe("alive");
     expect(next(linkMachine, "dead", "child.heard")).toBe("dead");
   });
+
+  it("starts another attempt without the deaths of earlier ones, which would fail a critical child's parent for ever", () => {
+    const expectedAnew = statesOf(linkMachine).filter((state) => next(linkMachine, state, "child.expected") !== state);
+    expect(expectedAnew).toEqual(["dead", "failed"]);
+    for (const state of expectedAnew) expect(next(linkMachine, state, "child.expected")).toBe("absent");
+  });
 });
 
 const go = (transition: object) => ({ initial: "a", states: { a: { on: { go: transition } }, b: {} } });
