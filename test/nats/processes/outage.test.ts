@@ -1,7 +1,16 @@
 /** The server dies and comes back: nobody is mistaken for dead, and what was ordered meanwhile is done once. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { epochOf, type NodeProcess, ownEpoch, remote, startWorld, untilState, type World } from "./process-kit.js";
+import {
+  epochOf,
+  FAST,
+  type NodeProcess,
+  ownEpoch,
+  remote,
+  startWorld,
+  untilState,
+  type World,
+} from "./process-kit.js";
 
 let world: World;
 beforeAll(async () => {
@@ -51,8 +60,8 @@ test("a tree outlives its server, and idempotent commands of the outage run once
 
 test("commands under way when the server dies end once, even if the outage is longer than a death takes", async () => {
   const nodes = await Promise.all([
-    world.run({ path: "b", options: { children: remote("one") } }),
-    world.run({ path: "b.one" }),
+    world.run({ path: "b", options: { ...FAST, children: remote("one") } }),
+    world.run({ path: "b.one", options: FAST }),
   ]);
   const [root] = nodes;
   await untilState(root, "SYNCHRONIZED");
@@ -60,7 +69,7 @@ test("commands under way when the server dies end once, even if the outage is lo
   const underWay = [root.command("one", "nap", { ms: 1_000 }), root.command("one", "nap", { ms: 100 })];
   await expect.poll(() => world.journal().filter(({ path }) => path === "b.one").length).toBe(2);
   await world.server.kill("SIGKILL");
-  await sleep(12_000);
+  await sleep(2_500);
   await world.server.restart();
   const outcomes = await Promise.all(underWay);
   expect(outcomes.map(({ status }) => status)).toEqual(["completed", "completed"]);
