@@ -148,6 +148,7 @@ export class Children {
   /** Forgets a joined child that is gone. */
   forget(link: ChildLink): void {
     if (link.listed || link.isOpen) return;
+    link.calls.close("the child left");
     this.#tally.remove(link);
     this.#links.delete(link.id);
   }

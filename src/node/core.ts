@@ -24,7 +24,10 @@ export class NodeCore {
   localHealth = 0;
   /** Inbound messages dropped, by reason. */
   readonly dropped = new Map<string, number>();
+  /** The node has ended: nothing waits any more. */
+  isOver = false;
   readonly #logged = new Set<string>();
+  readonly #waits = new Set<() => void>();
 
   constructor(options: ResolvedNodeOptions) {
     this.options = options;
@@ -35,6 +38,27 @@ export class NodeCore {
 
   now(): number {
     return this.options.clock.now();
+  }
+
+  /** Calls back after a time, or at once when the node ends first; the returned function forgets it. */
+  wait(callback: () => void, delayMs: number): () => void {
+    const { clock } = this.options;
+    const wake = (): void => {
+      forget();
+      callback();
+    };
+    const timer = clock.setTimeout(wake, this.isOver ? 0 : delayMs);
+    const forget = (): void => {
+      clock.clearTimeout(timer);
+      this.#waits.delete(wake);
+    };
+    this.#waits.add(wake);
+    return forget;
+  }
+
+  end(): void {
+    this.isOver = true;
+    for (const wake of this.#waits) wake();
   }
 
   /** Bytes that one message's payload may have: the transport's maximum less everything around it. */

@@ -9,7 +9,7 @@ import { isMeta } from "../protocol/codec.js";
 import type { Meta } from "../protocol/messages.js";
 import { assertPath } from "../protocol/path.js";
 import { decodePayload, encodePayload } from "../protocol/payload.js";
-import { type CallSink, type Outcome, withoutCertainty } from "./call.js";
+import { type CallSink, type Outcome, uncompleted, withoutCertainty } from "./call.js";
 import type { OutgoingCall } from "./call-table.js";
 import type { NodeCore } from "./core.js";
 import { assertCommandName } from "./handlers.js";
@@ -188,7 +188,7 @@ class Dispatch implements CallSink {
   readonly #done: (outcome: CommandOutcome) => void;
   #attempts = 0;
   #delayMs = 0;
-  #timer: object | null = null;
+  #forgetWait: (() => void) | null = null;
   #isDone = false;
   /** An earlier attempt was lost after it may have begun. */
   #mayHaveBegun = false;
@@ -200,7 +200,6 @@ class Dispatch implements CallSink {
   }
 
   start(): void {
-    this.#timer = null;
     const { target, commandId: id, name, input, deadlineAtMs, idempotent, minSyncVersion, meta } = this.#call;
     const call = { id, name, target: "", input, deadlineAtMs, idempotent, minSyncVersion, meta, sink: this };
     this.#port.submit(call, target);
@@ -237,29 +236,39 @@ class Dispatch implements CallSink {
   settle(outcome: Outcome): void {
     if (this.#isDone) return;
     if (outcome.status === "unknown") this.#mayHaveBegun = true;
-    if (this.#mayRetry(outcome)) this.#retryLater();
+    if (this.#mayRetry(outcome)) this.#retryLater(outcome);
     else this.#finish(this.#mayHaveBegun ? withoutCertainty(outcome) : outcome);
   }
 
   #mayRetry({ status, code }: Outcome): boolean {
     const { idempotent, retry } = this.#call;
-    if (!idempotent || (status !== "notStarted" && status !== "unknown")) return false;
-    return RETRYABLE.has(code) && this.#attempts < retry.attemptsMax;
+    if (!idempotent || (status !== "notStarted" && status !== "unknown") || this.#port.core.isOver) return false;
+    // One that joined and left is unknown until it joins again.
+    const isRetryable = RETRYABLE.has(code) || (code === "UNKNOWN_CHILD" && this.#attempts > 0);
+    return isRetryable && this.#attempts < retry.attemptsMax;
   }
 
-  #retryLater(): void {
+  #retryLater(refusal: Outcome): void {
     const { core } = this.#port;
     const { retry, deadlineAtMs } = this.#call;
     this.#delayMs = nextBackoffMs(retry, this.#delayMs, core.options.random());
     const leftMs = deadlineAtMs - core.now();
-    const waitMs = Math.max(0, Math.min(this.#delayMs, leftMs));
-    this.#timer = core.options.clock.setTimeout(() => this.start(), waitMs);
+    const waitMs = Math.max(1, Math.ceil(Math.min(this.#delayMs, leftMs)));
+    this.#forgetWait = core.wait(() => this.#retry(refusal), waitMs);
+  }
+
+  #retry(refusal: Outcome): void {
+    const { core } = this.#port;
+    if (core.isOver) return this.settle(refusal);
+    if (core.now() < this.#call.deadlineAtMs) return this.start();
+    const message = `the deadline passed; before that: ${refusal.message}`;
+    this.settle(uncompleted("timedOut", "DEADLINE_EXCEEDED", message));
   }
 
   #finish(outcome: Outcome): void {
     this.#isDone = true;
     const { core } = this.#port;
-    if (this.#timer !== null) core.options.clock.clearTimeout(this.#timer);
+    this.#forgetWait?.();
     this.#done(toCommandOutcome(core, this.#call, outcome, this.#attempts));
   }
 }

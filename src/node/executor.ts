@@ -113,7 +113,7 @@ export class Executor {
   close(why: string): void {
     this.#draining = true;
     for (const entry of this.#queue.values()) this.#finish(entry, refused("UNAVAILABLE", why));
-    for (const entry of this.#running.values()) this.#finish(entry, uncompleted("cancelled", "CANCELLED", why));
+    for (const entry of this.#running.values()) this.#finish(entry, uncompleted("unknown", "EXECUTOR_LOST", why));
   }
 
   #refusal(call: Call): Outcome | null {
@@ -204,7 +204,7 @@ export class Executor {
     if (entry.timer !== null) this.#options.clock.clearTimeout(entry.timer);
     if (outcome.status !== "notStarted") this.#outcomes.set(id, outcome);
     entry.sink.settle(outcome);
-    if (outcome.status === "cancelled" || outcome.status === "timedOut") {
+    if (ABORTING.has(outcome.status)) {
       entry.abortReason = new DOMException(outcome.message, "AbortError");
       entry.controller?.abort(entry.abortReason);
     }
@@ -219,6 +219,9 @@ export class Executor {
     for (const resolve of waiting) resolve();
   }
 }
+
+/** Outcomes of calls whose handler may still be running. */
+const ABORTING: ReadonlySet<Outcome["status"]> = new Set<Outcome["status"]>(["cancelled", "timedOut", "unknown"]);
 
 function signalOf(entry: Entry): AbortSignal {
   if (entry.controller === null) {

@@ -378,6 +378,7 @@ export class NodeRuntime {
     const { core } = this;
     if (this.phase !== "created") this.coordinator.send({ type: "shutdown.requested" });
     this.phase = "ended";
+    core.end();
     this.departure.close();
     this.#pulse.stop();
     this.#reporter.close();

@@ -128,7 +128,7 @@ export function states(node: Node): string[] {
 
 /** A promise with its resolvers: a handler that ends when the test says so. */
 export function gate<T = void>(): { readonly opened: Promise<T>; readonly open: (value: T) => void } {
-  let open: (value: T) => void = () => {};
-  const opened = new Promise<T>((resolve) => (open = resolve));
-  return { opened, open };
+  const resolvers: ((value: T) => void)[] = [];
+  const opened = new Promise<T>((resolve) => resolvers.push(resolve));
+  return { opened, open: (value) => resolvers[0]?.(value) };
 }
