@@ -250,11 +250,20 @@ function failureOf(error: unknown): Outcome {
   return uncompleted("failed", "HANDLER_FAILED", messageOf(error), codeOf(error));
 }
 
+/** Anything can be thrown, also what throws when it is looked at. */
 function messageOf(error: unknown): string {
-  return String(error instanceof Error ? error.message : error).slice(0, MESSAGE_LENGTH_MAX);
+  try {
+    return String(error instanceof Error ? error.message : error).slice(0, MESSAGE_LENGTH_MAX);
+  } catch {
+    return "unknown error";
+  }
 }
 
 function codeOf(error: unknown): string {
-  const code = typeof error === "object" && error !== null ? (error as { code?: unknown }).code : undefined;
-  return typeof code === "string" || typeof code === "number" ? String(code).slice(0, 64) : "";
+  try {
+    const code = typeof error === "object" && error !== null ? (error as { code?: unknown }).code : undefined;
+    return typeof code === "string" || typeof code === "number" ? String(code).slice(0, 64) : "";
+  } catch {
+    return "";
+  }
 }
