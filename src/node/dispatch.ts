@@ -189,6 +189,7 @@ class Dispatch implements CallSink {
   #attempts = 0;
   #delayMs = 0;
   #forgetWait: (() => void) | null = null;
+  #isStarted = false;
   #isDone = false;
   /** An earlier attempt was lost after it may have begun. */
   #mayHaveBegun = false;
@@ -200,6 +201,7 @@ class Dispatch implements CallSink {
   }
 
   start(): void {
+    this.#isStarted = true;
     const { target, commandId: id, name, input, deadlineAtMs, idempotent, minSyncVersion, meta } = this.#call;
     const call = { id, name, target: "", input, deadlineAtMs, idempotent, minSyncVersion, meta, sink: this };
     this.#port.submit(call, target);
@@ -208,14 +210,8 @@ class Dispatch implements CallSink {
   /** The caller has gone; the executor is told, but not waited for. */
   abort(): void {
     if (this.#isDone) return;
-    this.#port.cancel(this.#call.commandId, this.#call.target);
-    this.#finish({
-      status: "cancelled",
-      code: "CANCELLED",
-      message: "cancelled by the caller",
-      handlerCode: "",
-      output: new Uint8Array(0),
-    });
+    if (this.#isStarted) this.#port.cancel(this.#call.commandId, this.#call.target);
+    this.#finish(uncompleted("cancelled", "CANCELLED", "cancelled by the caller"));
   }
 
   sent(): void {

@@ -169,19 +169,19 @@ class RunningNode implements Node {
     return Promise.reject(new WrongStateError(`node ${this.path} has ended; create a new one`));
   }
 
-  stop({ timeoutMs, reason = "stop" }: StopOptions = {}): Promise<void> {
-    return this.#runtime.departure.begin({
+  async stop({ timeoutMs, reason = "stop" }: StopOptions = {}): Promise<void> {
+    await this.#runtime.departure.begin({
       reason: "stopped",
-      why: reason,
+      why: shortened("reason", reason),
       timeoutMs: this.#deadline(timeoutMs),
       isTree: false,
     });
   }
 
-  shutdownTree({ timeoutMs, reason = "shutdown" }: StopOptions = {}): Promise<void> {
-    return this.#runtime.departure.begin({
+  async shutdownTree({ timeoutMs, reason = "shutdown" }: StopOptions = {}): Promise<void> {
+    await this.#runtime.departure.begin({
       reason: "shutdown",
-      why: reason,
+      why: shortened("reason", reason),
       timeoutMs: this.#deadline(timeoutMs),
       isTree: true,
     });
@@ -200,8 +200,7 @@ class RunningNode implements Node {
   }
 
   fail(reason: string): void {
-    if (typeof reason !== "string") throw new InvalidOptionError("reason", reason, "a string");
-    this.#runtime.coordinator.send({ type: "fault.raised", reason: reason.slice(0, REASON_LENGTH_MAX) });
+    this.#runtime.coordinator.send({ type: "fault.raised", reason: shortened("reason", reason) });
   }
 
   async command<Output>(target: string, name: string, input?: unknown, options: CommandOptions = {}): Promise<Output> {
@@ -391,6 +390,12 @@ class RunningNode implements Node {
 }
 
 const REASON_LENGTH_MAX = 1_000;
+
+/** @throws InvalidOptionError */
+function shortened(option: string, text: unknown): string {
+  if (typeof text !== "string") throw new InvalidOptionError(option, text, "a string");
+  return text.slice(0, REASON_LENGTH_MAX);
+}
 
 function requireTarget(target: string): string {
   if (target === "") throw new InvalidOptionError("target", target, "the id of a child or a path below this node");

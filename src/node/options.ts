@@ -241,6 +241,9 @@ function assertThreshold(option: string, threshold: Threshold): void {
   }
 }
 
+/** Bytes that the largest message without user data takes, rounded up: an error with its text in three-byte characters. */
+const TRANSPORT_PAYLOAD_MIN = 8_192;
+
 function assertTransport(transport: unknown): void {
   const candidate = transport as Partial<Transport> | null | undefined;
   if (typeof candidate?.publish !== "function" || typeof candidate.subscribe !== "function") {
@@ -249,6 +252,10 @@ function assertTransport(transport: unknown): void {
       transport,
       "a Transport, such as memoryTransport() or await connectNats(…)",
     );
+  }
+  const { maxPayloadBytes = 0 } = candidate;
+  if (!(maxPayloadBytes >= TRANSPORT_PAYLOAD_MIN)) {
+    throw new InvalidOptionError("transport.maxPayloadBytes", maxPayloadBytes, `>= ${TRANSPORT_PAYLOAD_MIN}`);
   }
 }
 

@@ -2,6 +2,7 @@
  * One process of a simulated world: its own view of time and its own connection to the broker that all share. It can be
  * killed, stopped and continued, disconnected, or listened in on.
  */
+import { PayloadTooLargeError } from "../../src/errors.js";
 import type { Clock, Timer } from "../../src/health/clock.js";
 import { decodeFrame } from "../../src/protocol/codec.js";
 import type { Frame } from "../../src/protocol/messages.js";
@@ -138,6 +139,8 @@ export class Process {
 
   #publish(subject: string, payload: Uint8Array): void {
     if (this.#isKilled) return;
+    const { maxPayloadBytes } = this.transport;
+    if (payload.length > maxPayloadBytes) throw new PayloadTooLargeError(payload.length, maxPayloadBytes);
     const publication = toPublication(this.#options.clock.now(), subject, payload);
     this.publishes++;
     this.#options.published(publication);
