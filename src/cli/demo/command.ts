@@ -49,6 +49,8 @@ export async function demo(args: readonly string[]): Promise<number> {
     if (!interruption.signal.aborted) throw error;
     console.error("fractal-tree: interrupted");
     return interruption.exitCode();
+  } finally {
+    interruption.end();
   }
 }
 
@@ -70,7 +72,7 @@ function defaultFolder(): string {
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** Signals end the demo in order; a second one ends it at once. */
-function interruptible(): { readonly signal: AbortSignal; readonly exitCode: () => number } {
+function interruptible() {
   const controller = new AbortController();
   let exitCode = 1;
   const interrupt = (signal: keyof typeof EXIT_CODES): void => {
@@ -78,6 +80,10 @@ function interruptible(): { readonly signal: AbortSignal; readonly exitCode: () 
     exitCode = EXIT_CODES[signal];
     controller.abort(new Error(`interrupted by ${signal}`));
   };
-  for (const signal of Object.keys(EXIT_CODES)) process.on(signal, interrupt);
-  return { signal: controller.signal, exitCode: () => exitCode };
+  const signals = Object.keys(EXIT_CODES);
+  for (const signal of signals) process.on(signal, interrupt);
+  const end = (): void => {
+    for (const signal of signals) process.off(signal, interrupt);
+  };
+  return { signal: controller.signal, exitCode: () => exitCode, end };
 }

@@ -22,8 +22,19 @@ export interface DemoTree extends AsyncDisposable {
   readonly broken: AbortSignal;
   /** Ends a node as the crash of its process would; resolves to how, in words. */
   kill(path: string): Promise<string>;
-  /** Starts a killed node anew. */
+  /** Starts a node, or a killed one anew. */
   respawn(path: string): Promise<void>;
+}
+
+/** Starts a tree; one that cannot be started is ended, as far as it came. */
+export async function started(tree: DemoTree): Promise<DemoTree> {
+  try {
+    await Promise.all([tree.root.start(), ...PATHS_BELOW_ROOT.map((path) => tree.respawn(path))]);
+    return tree;
+  } catch (error) {
+    await tree[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** What the command `digest` takes. */

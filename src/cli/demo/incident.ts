@@ -76,12 +76,11 @@ function isBack(root: Node, victim: string, epochBefore: string): boolean {
 }
 
 async function recovered(root: Node, condition: () => boolean, signal: AbortSignal): Promise<void> {
-  const limit = AbortSignal.timeout(RECOVERY_LIMIT_MS);
-  await until(root, condition, AbortSignal.any([signal, limit])).catch((error: unknown) => {
-    signal.throwIfAborted();
-    if (limit.aborted) throw new Error(`${root.path} was not SYNCHRONIZED again within ${RECOVERY_LIMIT_MS} ms`);
-    throw error;
-  });
+  // Not AbortSignal.timeout(): Node 20 may collect one that only AbortSignal.any() refers to, and it never fires.
+  const limit = new AbortController();
+  const reason = new Error(`${root.path} was not SYNCHRONIZED again within ${RECOVERY_LIMIT_MS} ms`);
+  const timer = setTimeout(() => limit.abort(reason), RECOVERY_LIMIT_MS);
+  await until(root, condition, AbortSignal.any([signal, limit.signal])).finally(() => clearTimeout(timer));
 }
 
 /** Resolves once a change at the root or one of its links makes the condition true. */

@@ -1,6 +1,6 @@
 /** The tree in one process: every node with a memory connection of its own, so that one can die alone. */
 import { memoryTransport, type Node, type Transport } from "../../index.js";
-import { createDemoNode, type DemoTree, PATHS_BELOW_ROOT, ROOT } from "./demo-tree.js";
+import { createDemoNode, type DemoTree, ROOT, started } from "./demo-tree.js";
 import { SeverableTransport } from "./severable-transport.js";
 import type { Timeline } from "./timeline.js";
 
@@ -16,11 +16,8 @@ const SHUTDOWN_MS = 1_000;
 /** A dead node's object only has to end its timers: nobody hears it. */
 const BURIAL_MS = 1;
 
-export async function startMemoryTree(timeline: Timeline): Promise<DemoTree> {
-  const tree = new MemoryTree(timeline);
-  await Promise.all(PATHS_BELOW_ROOT.map((path) => tree.respawn(path)));
-  await tree.root.start();
-  return tree;
+export function startMemoryTree(timeline: Timeline): Promise<DemoTree> {
+  return started(new MemoryTree(timeline));
 }
 
 class MemoryTree implements DemoTree {
@@ -51,11 +48,14 @@ class MemoryTree implements DemoTree {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.root.shutdownTree({ timeoutMs: SHUTDOWN_MS });
-    // Whoever had no parent at the time was not reached.
-    await Promise.all(Array.from(this.#members.values(), ({ node }) => node.stop({ timeoutMs: BURIAL_MS })));
-    await Promise.all(this.#burials);
-    await this.#broker.close();
+    try {
+      await this.root.shutdownTree({ timeoutMs: SHUTDOWN_MS });
+    } finally {
+      // Whoever had no parent at the time was not reached.
+      await Promise.all(Array.from(this.#members.values(), ({ node }) => node.stop({ timeoutMs: BURIAL_MS })));
+      await Promise.all(this.#burials);
+      await this.#broker.close();
+    }
   }
 
   #add(path: string): Member {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Node, Transport } from "../../index.js";
 import { connectNats } from "../../nats.js";
-import { createDemoNode, type DemoTree, PATHS_BELOW_ROOT, ROOT } from "./demo-tree.js";
+import { createDemoNode, type DemoTree, PATHS_BELOW_ROOT, ROOT, started } from "./demo-tree.js";
 import { type NatsServer, startNatsServer } from "./nats-server.js";
 import { endProcess, owned } from "./owned-processes.js";
 import type { Timeline } from "./timeline.js";
@@ -24,16 +24,6 @@ export async function startProcessTree(timeline: Timeline): Promise<DemoTree> {
     return await started(new ProcessTree({ server, transport, timeline }));
   } catch (error) {
     await server[Symbol.asyncDispose]();
-    throw error;
-  }
-}
-
-async function started(tree: ProcessTree): Promise<ProcessTree> {
-  try {
-    await Promise.all([tree.root.start(), ...PATHS_BELOW_ROOT.map((path) => tree.respawn(path))]);
-    return tree;
-  } catch (error) {
-    await tree[Symbol.asyncDispose]();
     throw error;
   }
 }
@@ -85,11 +75,14 @@ class ProcessTree implements DemoTree {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnding = true;
-    await this.root.shutdownTree({ timeoutMs: SHUTDOWN_MS });
-    // Whoever had no parent at the time was not reached.
-    await Promise.all(Array.from(this.#workers.values(), (child) => endProcess(child, GRACE_MS)));
-    await this.#options.transport.close();
-    await this.#options.server[Symbol.asyncDispose]();
+    try {
+      await this.root.shutdownTree({ timeoutMs: SHUTDOWN_MS });
+    } finally {
+      // Whoever had no parent at the time was not reached.
+      await Promise.all(Array.from(this.#workers.values(), (child) => endProcess(child, GRACE_MS)));
+      await this.#options.transport.close();
+      await this.#options.server[Symbol.asyncDispose]();
+    }
   }
 
   #exited(path: string, child: ChildProcess, how: string): void {
