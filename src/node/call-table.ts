@@ -35,10 +35,16 @@ export interface CallTablePort {
   transmitCancel(id: string): void;
 }
 
+/** Who waits for a call: usually one, several when the same key was given at the same time. */
+interface Caller {
+  readonly sink: CallSink;
+  timer: Timer | null;
+}
+
 interface Entry {
   readonly call: OutgoingCall;
+  readonly callers: Set<Caller>;
   state: CommandState;
-  timer: Timer | null;
   cancelTimer: Timer | null;
   /** Cancels sent so far. */
   cancels: number;
@@ -72,9 +78,13 @@ export class CallTable {
     return this.#open && this.#queue.size === 0 && this.#sent < this.#credit;
   }
 
-  /** Takes a call. One that is already known continues with the new sink: its caller asked again. */
+  /** Takes a call. One that is already known runs once: whoever gave it gets its outcome. */
   submit(call: OutgoingCall): void {
-    if (this.#entries.has(call.id)) return this.#adopt(call);
+    const known = this.#entries.get(call.id);
+    if (known !== undefined) {
+      if (known.state === "sent") call.sink.sent?.();
+      return this.#join(known, call);
+    }
     if (this.#queue.size >= this.#port.queueMax) {
       return call.sink.settle(refused("OVERLOADED", `${this.#queue.size} calls already wait for this link`));
     }
@@ -92,16 +102,20 @@ export class CallTable {
     call.sink.sent?.();
   }
 
-  cancel(id: string): void {
+  /** One caller gives up; the call is cancelled when it was the last. */
+  cancel(id: string, sink: CallSink): void {
     const entry = this.#entries.get(id);
     if (entry === undefined || entry.state === "cancelling") return;
+    const caller = callerOf(entry, sink);
+    if (caller === undefined) return;
+    if (entry.callers.size > 1) return this.#part(entry, caller, CANCELLED);
     const state = this.#advance(entry, "command.cancel");
     if (state === "cancelling") this.#repeatCancel(entry);
     else this.#settle(entry, uncompleted("cancelled", "CANCELLED", "cancelled before it was sent"));
   }
 
   progress(id: string, value: Uint8Array): void {
-    this.#entries.get(id)?.call.sink.progress(value);
+    for (const { sink } of this.#entries.get(id)?.callers ?? []) sink.progress(value);
   }
 
   /** The executor's answer. Answers for unknown calls are late duplicates. */
@@ -153,26 +167,34 @@ export class CallTable {
   }
 
   #newEntry(call: OutgoingCall): Entry {
-    const entry: Entry = { call, state: "queued", timer: null, cancelTimer: null, cancels: 0, mayHaveBegun: false };
-    const leftMs = call.deadlineAtMs - this.#port.clock.now();
-    entry.timer = this.#port.clock.setTimeout(() => this.#expire(entry), Math.max(0, leftMs));
+    const state = { state: "queued", cancelTimer: null, cancels: 0, mayHaveBegun: false } as const;
+    const entry: Entry = { call, callers: new Set(), ...state };
+    this.#join(entry, call);
     return entry;
   }
 
-  #adopt(call: OutgoingCall): void {
-    const entry = this.#entries.get(call.id) as Entry;
-    const adopted: Entry = { ...this.#newEntry(call), state: entry.state, mayHaveBegun: entry.mayHaveBegun };
-    this.#clearTimers(entry);
-    this.#entries.set(call.id, adopted);
+  #join(entry: Entry, { sink, deadlineAtMs }: OutgoingCall): void {
+    const caller: Caller = { sink, timer: null };
+    const leftMs = Math.max(0, deadlineAtMs - this.#port.clock.now());
+    caller.timer = this.#port.clock.setTimeout(() => this.#expire(entry, caller), leftMs);
+    entry.callers.add(caller);
   }
 
-  #expire(entry: Entry): void {
-    entry.timer = null;
+  /** A caller gets its outcome. */
+  #part(entry: Entry, caller: Caller, outcome: Outcome): void {
+    entry.callers.delete(caller);
+    this.#clearTimer(caller);
+    caller.sink.settle(outcome);
+  }
+
+  #expire(entry: Entry, caller: Caller): void {
+    caller.timer = null;
+    if (entry.callers.size > 1) return this.#part(entry, caller, EXPIRED);
     const wasSent = entry.state === "sent";
     const state = this.#advance(entry, "command.expired");
     if (wasSent && this.#open) this.#port.transmitCancel(entry.call.id);
     if (state === "cancelled") this.#settle(entry, uncompleted("cancelled", "CANCELLED", "cancelled"));
-    else this.#settle(entry, uncompleted("timedOut", "DEADLINE_EXCEEDED", "the deadline passed"));
+    else this.#settle(entry, EXPIRED);
   }
 
   #repeatCancel(entry: Entry): void {
@@ -227,7 +249,7 @@ export class CallTable {
       const entry = this.#entries.get(id) as Entry;
       this.#advance(entry, "command.sent");
       this.#sent++;
-      entry.call.sink.sent?.();
+      for (const { sink } of entry.callers) sink.sent?.();
       this.#port.transmit(entry.call);
     }
   }
@@ -240,17 +262,23 @@ export class CallTable {
   #settle(entry: Entry, outcome: Outcome): void {
     if (!this.#entries.delete(entry.call.id)) return;
     this.#queue.delete(entry.call.id);
-    this.#clearTimers(entry);
-    entry.call.sink.settle(outcome);
+    if (entry.cancelTimer !== null) this.#port.clock.clearTimeout(entry.cancelTimer);
+    for (const caller of entry.callers) this.#part(entry, caller, outcome);
   }
 
-  #clearTimers(entry: Entry): void {
-    if (entry.timer !== null) this.#port.clock.clearTimeout(entry.timer);
-    if (entry.cancelTimer !== null) this.#port.clock.clearTimeout(entry.cancelTimer);
-    entry.timer = null;
-    entry.cancelTimer = null;
+  #clearTimer(caller: Caller): void {
+    if (caller.timer !== null) this.#port.clock.clearTimeout(caller.timer);
+    caller.timer = null;
   }
 }
+
+function callerOf({ callers }: Entry, sink: CallSink): Caller | undefined {
+  for (const caller of callers) if (caller.sink === sink) return caller;
+  return undefined;
+}
+
+const EXPIRED = uncompleted("timedOut", "DEADLINE_EXCEEDED", "the deadline passed");
+const CANCELLED = uncompleted("cancelled", "CANCELLED", "cancelled by the caller");
 
 const EVENT_BY_STATUS: Readonly<Record<Outcome["status"], CommandEventType>> = {
   completed: "command.completed",

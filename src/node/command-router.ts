@@ -3,12 +3,13 @@ import { estimateBytes } from "../protocol/codec.js";
 import { type CommandRun, STATUSES, type UpMessage } from "../protocol/messages.js";
 import { splitTarget } from "../protocol/path.js";
 import type { Call, CallSink, Outcome } from "./call.js";
-import { refused } from "./call.js";
+import { refused, uncompleted } from "./call.js";
 import type { OutgoingCall } from "./call-table.js";
 import { type ChildLink, toCommandRun } from "./child-link.js";
 import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
 import type { Executor } from "./executor.js";
+import { Parking } from "./parking.js";
 import type { Synchronizer } from "./synchronizer.js";
 
 export interface CommandRouterPort {
@@ -24,14 +25,14 @@ export interface CommandRouterPort {
 export class CommandRouter {
   readonly #port: CommandRouterPort;
   /** Commands passed on, by id: to whom a cancel goes. */
-  readonly #relayed = new Map<string, ChildLink>();
-  /** Commands waiting for a version of the parent's document. */
-  #parked = 0;
+  readonly #relayed = new Map<string, { readonly link: ChildLink; readonly sink: CallSink }>();
+  readonly #parking: Parking;
   /** Commands of this session that arrived. */
   #taken = 0;
 
   constructor(port: CommandRouterPort) {
     this.#port = port;
+    this.#parking = new Parking(port.core, port.synchronizer);
   }
 
   /** Commands of this session that we take in all. */
@@ -48,21 +49,27 @@ export class CommandRouter {
     const sink = this.#answerUp(message.commandId);
     const refusal = this.#port.refusal();
     if (refusal !== null) return sink.settle(refusal);
-    const { synchronizer, core } = this.#port;
-    if (message.minSyncVersion <= synchronizer.receivedVersion) return this.#start(message, sink, message.deadlineMs);
-    if (this.#parked >= core.options.queueMax) return sink.settle(refused("OVERLOADED", "too many wait for a sync"));
-    this.#park(message, sink);
+    const { receivedVersion } = this.#port.synchronizer;
+    if (message.minSyncVersion <= receivedVersion) return this.#start(message, sink, message.deadlineMs);
+    this.#port.sendUp({ kind: "status.syncRequest", seq: 0, version: receivedVersion });
+    this.#parking.park(message, sink, (deadlineMs) => this.#start(message, sink, deadlineMs));
   }
 
   cancel(commandId: string): void {
-    const link = this.#relayed.get(commandId);
-    if (link === undefined) this.#port.executor.cancel(commandId);
-    else link.calls.cancel(commandId);
+    if (this.#parking.answer(commandId, CANCELLED)) return;
+    const relayed = this.#relayed.get(commandId);
+    if (relayed === undefined) this.#port.executor.cancel(commandId);
+    else relayed.link.calls.cancel(commandId, relayed.sink);
   }
 
   /** The user of this node cancels a command that it gave. */
-  cancelBelow(commandId: string, target: string): void {
-    this.#port.children.get(splitTarget(target).childId)?.calls.cancel(commandId);
+  cancelBelow(commandId: string, target: string, sink: CallSink): void {
+    this.#port.children.get(splitTarget(target).childId)?.calls.cancel(commandId, sink);
+  }
+
+  /** Refuses what waits for a document that will not come any more. */
+  closeParking(why: string): void {
+    this.#parking.close(why);
   }
 
   /** Hands a call to the child that leads to `target`, or refuses it. */
@@ -82,19 +89,10 @@ export class CommandRouter {
     else this.#relay(message, sink, deadlineMs);
   }
 
-  #park(message: CommandRun, sink: CallSink): void {
-    const { synchronizer, core } = this.#port;
-    const deadlineAtMs = core.now() + message.deadlineMs;
-    this.#parked++;
-    this.#port.sendUp({ kind: "status.syncRequest", seq: 0, version: synchronizer.receivedVersion });
-    synchronizer.whenReceived(message.minSyncVersion, () => {
-      this.#parked--;
-      this.#start(message, sink, deadlineAtMs - core.now());
-    });
-  }
-
+  /** One that is under way already was sent again over a new session: its answer will come. */
   #relay(message: CommandRun, sink: CallSink, deadlineMs: number): void {
     const { core, children } = this.#port;
+    if (this.#relayed.has(message.commandId)) return;
     const { childId } = splitTarget(message.target);
     const link = children.get(childId);
     const call: OutgoingCall = {
@@ -111,7 +109,7 @@ export class CommandRouter {
     if (estimateBytes(toCommandRun(call, core)) > core.maxBodyBytes()) {
       return sink.settle(refused("TOO_LARGE_FOR_HOP", `${core.path} cannot pass on a message of this size`));
     }
-    if (link !== undefined) this.#relayed.set(message.commandId, link);
+    if (link !== undefined) this.#relayed.set(message.commandId, { link, sink: call.sink });
     this.submit(call, message.target);
   }
 
@@ -138,6 +136,8 @@ export class CommandRouter {
     };
   }
 }
+
+const CANCELLED = uncompleted("cancelled", "CANCELLED", "cancelled by the caller");
 
 function toCall({ commandId, name, input, meta }: CommandRun, deadlineMs: number): Call {
   return { id: commandId, name, input, deadlineMs, meta };

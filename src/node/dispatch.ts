@@ -83,7 +83,7 @@ export interface DispatchPort {
   readonly core: NodeCore;
   /** Hands a call to the link that its target lies behind. */
   submit(call: OutgoingCall, target: string): void;
-  cancel(commandId: string, target: string): void;
+  cancel(call: PreparedCall, sink: CallSink): void;
 }
 
 const RETRY: RetryOptions = { attemptsMax: 10, baseMs: 100, maxMs: 5_000 };
@@ -210,8 +210,8 @@ class Dispatch implements CallSink {
   /** The caller has gone; the executor is told, but not waited for. */
   abort(): void {
     if (this.#isDone) return;
-    if (this.#isStarted) this.#port.cancel(this.#call.commandId, this.#call.target);
     this.#finish(uncompleted("cancelled", "CANCELLED", "cancelled by the caller"));
+    if (this.#isStarted) this.#port.cancel(this.#call, this);
   }
 
   sent(): void {

@@ -259,7 +259,7 @@ class RunningNode implements Node {
     const port: DispatchPort = {
       core,
       submit: (outgoing) => requests.submit(outgoing),
-      cancel: (id) => requests.calls.cancel(id),
+      cancel: ({ commandId }, sink) => requests.calls.cancel(commandId, sink),
     };
     const outcome = await dispatch(port, call, options.signal);
     return this.#unwrap(outcome as CommandOutcome<Output>, options.signal);
@@ -336,7 +336,7 @@ class RunningNode implements Node {
     return {
       core,
       submit: (call, target) => router.submit(call, target),
-      cancel: (commandId, target) => router.cancelBelow(commandId, target),
+      cancel: ({ commandId, target }, sink) => router.cancelBelow(commandId, target, sink),
     };
   }
 

@@ -1,6 +1,7 @@
 /** Requests: what a node asks upward, answered by the nearest ancestor that serves the name. */
+import { estimateBytes } from "../protocol/codec.js";
 import { STATUSES, type CommandReply, type StatusRequest, type UpMessage } from "../protocol/messages.js";
-import { type CallSink, type Outcome, refused } from "./call.js";
+import { type CallSink, type Outcome, refused, uncompleted } from "./call.js";
 import { CallTable, type OutgoingCall } from "./call-table.js";
 import type { ChildLink } from "./child-link.js";
 import type { NodeCore } from "./core.js";
@@ -19,6 +20,8 @@ export class Requests {
   /** Requests under way to the parent: our own and those passed on. */
   readonly calls: CallTable;
   readonly #port: RequestsPort;
+  /** Requests of children passed on, by child and id. */
+  readonly #relayed = new Map<string, CallSink>();
 
   constructor(port: RequestsPort) {
     this.#port = port;
@@ -47,23 +50,34 @@ export class Requests {
     if (Object.hasOwn(core.options.requests, name) || !hasUplink) {
       return executor.accept({ id: requestKey(link, requestId), name, input, deadlineMs, meta }, sink);
     }
+    this.#relay(requestKey(link, requestId), message, sink);
+  }
+
+  /** One that is under way already was sent again over a new session: its answer will come. */
+  #relay(key: string, message: StatusRequest, sink: CallSink): void {
+    const { core } = this.#port;
+    const { requestId, name, input, deadlineMs, meta } = message;
+    if (this.#relayed.has(key)) return;
+    if (estimateBytes(message) > core.maxBodyBytes()) {
+      return sink.settle(refused("TOO_LARGE_FOR_HOP", `${core.path} cannot pass on a message of this size`));
+    }
+    const relayed: CallSink = {
+      progress: () => {},
+      settle: (outcome) => {
+        this.#relayed.delete(key);
+        sink.settle(outcome);
+      },
+    };
+    this.#relayed.set(key, relayed);
     const deadlineAtMs = core.now() + deadlineMs;
-    this.submit({
-      id: requestId,
-      name,
-      target: "",
-      input,
-      deadlineAtMs,
-      idempotent: false,
-      minSyncVersion: 0,
-      meta,
-      sink,
-    });
+    const call = { id: requestId, name, target: "", input, deadlineAtMs, idempotent: false, minSyncVersion: 0, meta };
+    this.calls.submit({ ...call, sink: relayed });
   }
 
   cancel(link: ChildLink, requestId: string): void {
-    this.#port.executor.cancel(requestKey(link, requestId));
-    this.calls.cancel(requestId);
+    const relayed = this.#relayed.get(requestKey(link, requestId));
+    if (relayed === undefined) this.#port.executor.cancel(requestKey(link, requestId));
+    else this.calls.cancel(requestId, relayed);
   }
 
   /** The parent's answer. */
@@ -98,18 +112,17 @@ export class Requests {
   #replyDown(link: ChildLink, requestId: string): CallSink {
     return {
       progress: () => {},
-      settle: ({ status, code, message, handlerCode, output }) =>
-        link.send({
-          kind: "command.reply",
-          seq: 0,
-          requestId,
-          status: STATUSES.indexOf(status),
-          code,
-          message,
-          handlerCode,
-          output,
-        }),
+      settle: (outcome) => {
+        const { status, ...rest } = this.#sendable(outcome);
+        link.send({ kind: "command.reply", seq: 0, requestId, status: STATUSES.indexOf(status), ...rest });
+      },
     };
+  }
+
+  /** An outcome that came over a larger transport may not fit into ours. */
+  #sendable(outcome: Outcome): Outcome {
+    if (outcome.output.length <= this.#port.core.maxBodyBytes()) return outcome;
+    return uncompleted("failed", "RESULT_NOT_SENDABLE", "the result is too large to be passed on");
   }
 }
 

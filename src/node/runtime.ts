@@ -240,7 +240,10 @@ export class NodeRuntime {
   #uplinkOpened({ budgetMs, sameParent }: { readonly budgetMs: number; readonly sameParent: boolean }): void {
     const { core, coordinator } = this;
     core.log.info({ event: "session.opened", path: core.path, epoch: formatEpoch(core.epoch) }, "session opened");
-    if (!sameParent) this.synchronizer.forgetReceived();
+    if (!sameParent) {
+      this.synchronizer.forgetReceived();
+      this.router.closeParking("another parent counts its documents anew");
+    }
     this.router.newSession();
     this.requests.calls.opened({ sameExecutor: sameParent });
     if (coordinator.isCoordinating) coordinator.send({ type: "uplink.opened" });
@@ -369,6 +372,7 @@ export class NodeRuntime {
   // Ending
 
   #endCalls(why: string): void {
+    this.router.closeParking(why);
     this.executor.close(why);
     this.#requestExecutor.close(why);
   }

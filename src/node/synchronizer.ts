@@ -85,10 +85,13 @@ export class Synchronizer {
     this.#received = null;
   }
 
-  /** Runs `run` once the parent's document has at least this version; at once if it has. */
-  whenReceived(version: number, run: () => void): void {
-    if (version <= this.receivedVersion) run();
-    else this.#waiting.push({ version, run });
+  /** Runs `run` when the parent's document arrives with at least this version; the returned function forgets it. */
+  whenReceived(version: number, run: () => void): () => void {
+    const entry = { version, run };
+    this.#waiting.push(entry);
+    return () => {
+      this.#waiting = this.#waiting.filter((other) => other !== entry);
+    };
   }
 
   #release(): void {
