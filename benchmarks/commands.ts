@@ -37,11 +37,12 @@ export const commands: Bench = {
   runs: 7,
   warmsUp: true,
   baseline: BASELINE,
+  // What a prototype without validation and faults reached: not met yet, and said so.
   goals: {
-    [`${CANDIDATE}, 1 in flight, p50`]: { of: "ratio", is: "<=", limit: 1.3 },
-    [`${CANDIDATE}, 16 in flight, rate`]: { of: "ratio", is: ">=", limit: 1 },
-    [`${CANDIDATE}, 128 in flight, rate`]: { of: "ratio", is: ">=", limit: 2 },
-    [`${CANDIDATE}, 1024 in flight, rate`]: { of: "ratio", is: ">=", limit: 2 },
+    [`${CANDIDATE}, 1 in flight, p50`]: { of: "ratio", is: "<=", limit: 1 },
+    [`${CANDIDATE}, 16 in flight, rate`]: { of: "ratio", is: ">=", limit: 2 },
+    [`${CANDIDATE}, 128 in flight, rate`]: { of: "ratio", is: ">=", limit: 5 },
+    [`${CANDIDATE}, 1024 in flight, rate`]: { of: "ratio", is: ">=", limit: 7 },
   },
   stage,
 };
