@@ -148,7 +148,7 @@ describe("the program", () => {
       unit: "µs",
       against: "request()",
       ratio: expect.any(Number),
-      goal: "ratio <= 1.3",
+      goal: "ratio <= 1",
       met: expect.any(Boolean),
       min: expect.any(Number),
       max: expect.any(Number),
