@@ -67,7 +67,7 @@ async function playStep(family: Family, step: ModelStep, coverage: Coverage, way
     return;
   }
   await cause(family);
-  const required = requiredOf(step, family.style);
+  const required = requiredOf(step, family);
   const missing = () => required.filter((edge) => !family.taken.includes(edge, mark));
   await family.until(() => missing().length === 0 && family.node.state === after.value, family.longestMs);
   expectAt(family, step, way);
@@ -81,12 +81,12 @@ async function playStep(family: Family, step: ModelStep, coverage: Coverage, way
 }
 
 /**
- * The transitions that the real node must take in a step. A child whose process dies is suspect before it is dead, so that
- * in this style the node passes through DEGRADED where the model fails at once: only the first one is required then.
+ * The transitions that the real node must take in a step. Children that do not fail in one instant, or are suspect before
+ * they are dead, lead the node through DEGRADED where the model fails at once: only the first one is required then.
  */
-function requiredOf(step: ModelStep, { failure }: Style): readonly string[] {
+function requiredOf(step: ModelStep, { stage, style }: Family): readonly string[] {
   if (isLostAlready(step)) return [];
-  return failure === "report" ? step.edges : step.edges.slice(0, 1);
+  return stage.keepsInstants && style.failure === "report" ? step.edges : step.edges.slice(0, 1);
 }
 
 /** Events whose real cause is one event at the machine: the node must not flap on the way. */

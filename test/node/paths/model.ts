@@ -98,15 +98,26 @@ export function pathsByEvents(): readonly ModelPath[] {
   );
 }
 
-/** The shortest path to every situation. */
-export function pathsToSituations(): readonly ModelPath[] {
-  return toModelPaths(
+/** The shortest path to every situation, and one for each transition that these do not take. */
+export function pathsCovering(): readonly ModelPath[] {
+  const paths = toModelPaths(
     getShortestPaths(coordinationMachine, {
       input: INPUT,
       events: NAMED_EVENTS.map(({ event }) => event),
       serializeState: situation,
     }),
   );
+  const taken = new Set(paths.flatMap(edgesTaken));
+  const others = pathsByEvents().filter((path) => {
+    const isNew = edgesTaken(path).some((edge) => !taken.has(edge));
+    for (const edge of edgesTaken(path)) taken.add(edge);
+    return isNew;
+  });
+  return [...paths, ...others];
+}
+
+function edgesTaken(path: ModelPath): readonly string[] {
+  return path.flatMap(({ edges }) => edges);
 }
 
 /** All ways without a repeated situation: thousands. */

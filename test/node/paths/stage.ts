@@ -18,6 +18,8 @@ export interface Cuts {
 }
 
 export interface Stage {
+  /** Whether what is sent in one instant arrives in one instant. */
+  readonly keepsInstants: boolean;
   /** Begins a process; the one of this name before it must be over. */
   host(name: string): Host;
   cut(cuts: Cuts): void;
@@ -35,6 +37,7 @@ export function simulatedStage(seed: number, childNames: readonly string[]): Sta
   // One delay for all, so that what is sent in one instant arrives in one instant.
   const network = new SimulatedNetwork({ clock, random, faults: { minDelayMs: 1, maxDelayMs: 1 } });
   return {
+    keepsInstants: true,
     host: (name) => network.host(name),
     cut: ({ parent, children }) => {
       network.heal();
