@@ -197,6 +197,7 @@ describe("abort", () => {
     shop.fanOut("*", "hang", {}, { signal: AbortSignal.abort() });
     shop.fanOut(IDS, "nothing", {}, { until: "first" });
     await world.run(1_000);
+    expect(shop.children().map(({ pending }) => pending)).toEqual([0, 0, 0, 0]);
   });
 });
 
