@@ -64,6 +64,8 @@ interface FormerParent {
 
 const ANNOUNCE_BACKOFF = { baseMs: 100, maxMs: 5_000 };
 const FENCE_INTERVAL_MS = 1_000;
+/** Announcements that a newer parent's call is worth while the present one lives. */
+const CALL_ANNOUNCEMENTS_MAX = 5;
 
 export class Uplink {
   readonly #core: NodeCore;
@@ -83,6 +85,8 @@ export class Uplink {
   #announceDelayMs = 0;
   #announceTimer: Timer | null = null;
   #isSeeking = false;
+  /** Announcements left to answer a newer parent that called; the present one's offers are no answer meanwhile. */
+  #callAnnouncements: number | null = null;
 
   constructor(core: NodeCore, parentPath: string, port: UplinkPort) {
     this.#core = core;
@@ -170,6 +174,7 @@ export class Uplink {
 
   #announce(): void {
     if (!this.#isSeeking) return;
+    if (this.#callAnnouncements !== null && this.#callAnnouncements-- === 0) return this.#stopSeeking();
     this.#attempt++;
     this.#tell({
       kind: "ready.announce",
@@ -190,6 +195,7 @@ export class Uplink {
 
   #stopSeeking(): void {
     this.#isSeeking = false;
+    this.#callAnnouncements = null;
     this.#clearAnnounceTimer();
   }
 
@@ -243,8 +249,6 @@ export class Uplink {
     const former = this.#former;
     if (former === null || (session !== former.session && session !== former.broadcastSession)) return;
     if (former.boot === this.#parentBoot || !this.isOpen) return;
-    if (!former.contested) this.#takeovers = noteTakeover(this.#takeovers, this.#core.now());
-    former.contested = true;
     this.#fenceParent(former.boot);
   }
 
@@ -278,6 +282,8 @@ export class Uplink {
     if (!this.#isSeeking && (this.channel === null || !(isDirect || isNews))) return;
     this.#isSeeking = true;
     this.#announceDelayMs = 0;
+    const isRival = this.channel !== null && message.parentBoot !== this.#parentBoot;
+    if (isRival) this.#callAnnouncements = CALL_ANNOUNCEMENTS_MAX;
     this.#announceSoon();
   }
 
@@ -310,7 +316,11 @@ export class Uplink {
     if (!this.#isSeeking || message.attempt !== this.#attempt) return this.#core.drop(this.#parentPath, "stale offer");
     if (compareEpochs(message.parentEpoch, this.#parentEpoch) < 0)
       return this.#core.drop(this.#parentPath, "stale epoch");
+    if (message.version < PROTOCOL_VERSION_MIN || message.version > PROTOCOL_VERSION_MAX)
+      return this.#core.drop(this.#parentPath, "protocol version");
     if (!this.#isAcceptable(message)) return;
+    // Both parents hear the announcement that a newer one called for, and the present one is quick to answer it.
+    if (this.#callAnnouncements !== null && message.parentBoot === this.#parentBoot) return;
     this.#accept(message);
   }
 
@@ -354,7 +364,12 @@ export class Uplink {
     });
   }
 
+  /** A parent that speaks although it was superseded: when we were its child, two are known to be alive. */
   #fenceParent(boot: string): void {
+    if (this.#former?.boot === boot && !this.#former.contested) {
+      this.#takeovers = noteTakeover(this.#takeovers, this.#core.now());
+      this.#former.contested = true;
+    }
     if (this.#fenceLimit.allows(boot)) this.#tell({ kind: "error.fenced", seq: 0, boot, epoch: this.#parentEpoch });
   }
 
