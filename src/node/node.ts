@@ -128,6 +128,7 @@ class RunningNode implements Node {
   readonly path: string;
   readonly ended: Promise<EndReason>;
   readonly #runtime: NodeRuntime;
+  #starting: Promise<void> | null = null;
 
   constructor(runtime: NodeRuntime) {
     this.#runtime = runtime;
@@ -163,10 +164,18 @@ class RunningNode implements Node {
     };
   }
 
-  start(): Promise<void> {
-    if (this.#runtime.phase === "created") return this.#runtime.start();
-    if (this.#runtime.phase === "running") return Promise.resolve();
-    return Promise.reject(new WrongStateError(`node ${this.path} has ended; create a new one`));
+  async start(): Promise<void> {
+    const { phase } = this.#runtime;
+    if (phase === "stopping" || phase === "ended") {
+      throw new WrongStateError(`node ${this.path} has ended; create a new one`);
+    }
+    this.#starting ??= this.#runtime.start();
+    try {
+      await this.#starting;
+    } catch (error) {
+      this.#starting = null;
+      throw error;
+    }
   }
 
   async stop({ timeoutMs, reason = "stop" }: StopOptions = {}): Promise<void> {

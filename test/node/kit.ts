@@ -1,6 +1,6 @@
 /** A whole tree in one process and in virtual time: nothing sleeps, nothing depends on speed. */
 import { expect } from "vitest";
-import { createNode, memoryTransport, type Node, type NodeOptions } from "../../src/index.js";
+import { createNode, memoryTransport, type Node, type NodeEvents, type NodeOptions } from "../../src/index.js";
 import { SimulatedClock } from "../../src/testing/simulated-clock.js";
 import { seededRandom } from "../../src/testing/prng.js";
 import type { Random } from "../../src/health/clock.js";
@@ -112,10 +112,10 @@ export class World {
   }
 }
 
-/** Collects events of one kind. */
-export function record<T>(subscribe: (listener: (event: T) => void) => unknown): T[] {
-  const events: T[] = [];
-  subscribe((event) => events.push(event));
+/** The events of one kind from now on. */
+export function record<K extends keyof NodeEvents>(node: Node, name: K): NodeEvents[K][] {
+  const events: NodeEvents[K][] = [];
+  node.on(name, (event) => events.push(event));
   return events;
 }
 

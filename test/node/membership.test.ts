@@ -129,7 +129,7 @@ describe("refusing", () => {
     const world = new World();
     const shop = world.node({ path: "shop", treeId: "blue", children: [{ id: "a" }] });
     const stranger = world.node({ path: "shop.a", treeId: "green" });
-    const dropped = record(shop.on.bind(shop, "message.dropped"));
+    const dropped = record(shop, "message.dropped");
     await stranger.start();
     await shop.start();
     await world.run(5_000);

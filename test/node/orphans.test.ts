@@ -63,7 +63,7 @@ describe("policies", () => {
     const x = world.node({ path: "shop.a.x" });
     await world.up(shop, a, x);
     await world.run(60_000);
-    const reasons = [a, x].map((node) => record(node.on.bind(node, "node.ended")));
+    const reasons = [a, x].map((node) => record(node, "node.ended"));
     world.kill(shop);
     await world.run(9_000);
     expect(reasons).toEqual([[], []]);

@@ -189,7 +189,7 @@ describe("report", () => {
   test('arrives as "child.reported", in order and once', async () => {
     const world = new World();
     const { shop, a, x } = await chain(world, {});
-    const [toRoot, toMid] = [record(shop.on.bind(shop, "child.reported")), record(a.on.bind(a, "child.reported"))];
+    const [toRoot, toMid] = [record(shop, "child.reported"), record(a, "child.reported")];
     world.processOf(a).passes = () => world.random() > 0.3;
     for (let n = 0; n < 20; n++) a.report({ n });
     x.report("for the parent only");
@@ -206,7 +206,7 @@ describe("report", () => {
     a.report(2);
     const root = world.node({ path: "shop" });
     root.report("a root has no parent");
-    const reports = record(root.on.bind(root, "child.reported"));
+    const reports = record(root, "child.reported");
     await world.up(root, a);
     a.report(3);
     await world.run(100);

@@ -44,7 +44,7 @@ describe("synchronize", () => {
   test("changes of one turn travel once, in one publish for all children", async () => {
     const world = new World();
     const { shop, children } = await family(world);
-    const received = children.map((child) => record(child.on.bind(child, "sync.received")));
+    const received = children.map((child) => record(child, "sync.received"));
     const sinceMs = world.nowMs;
     for (let n = 1; n <= 50; n++) shop.synchronize({ n });
     await world.run(1_000);
@@ -173,7 +173,7 @@ describe("restarts", () => {
     const { shop, children } = await family(world);
     shop.synchronize("one");
     await world.run(100);
-    const received = record((children[0] as Node).on.bind(children[0] as Node, "sync.received"));
+    const received = record(children[0] as Node, "sync.received");
     shop.fail("a moment");
     await world.run(5_000);
     expect(shop.state).toBe("SYNCHRONIZED");
