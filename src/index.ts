@@ -30,10 +30,11 @@ export type { CommandOptions, CommandOutcome, RequestOptions, RetryOptions } fro
 export type { ChildChange, EndReason, NodeEvents, StateChange } from "./node/events.js";
 export type { FanOut, FanOutOptions } from "./node/fan-out.js";
 export type { Commands, Handler, HandlerContext, ValidatedHandler } from "./node/handlers.js";
-export type { Node, StopOptions, WaitOptions } from "./node/node.js";
+export type { Node, StopOptions } from "./node/node.js";
 export type { ChildOptions, EpochStore, Logger, NodeOptions, OrphanPolicy } from "./node/options.js";
 export type { SyncedDocument } from "./node/synchronizer.js";
 export type { ChildStatus, ChildView, NodeStatus } from "./node/views.js";
+export type { WaitOptions } from "./node/wait.js";
 export type { Meta } from "./protocol/messages.js";
 export type { MemoryTransportOptions } from "./transport/memory.js";
 export type { MessageListener, PublishOptions, Subscription, Transport } from "./transport/transport.js";

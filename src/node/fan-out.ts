@@ -1,4 +1,5 @@
 /** One command to many: settles when all have, with the first that completes, or with a quorum; streams what comes. */
+import { setMaxListeners } from "node:events";
 import { CommandError, InvalidOptionError } from "../errors.js";
 import type { CommandOptions, CommandOutcome } from "./dispatch.js";
 
@@ -43,6 +44,8 @@ export function runFanOut(plan: FanOutPlan): FanOut<never> {
   const arrived: CommandOutcome[] = [];
   const wakes = new Set<() => void>();
   const stop = new AbortController();
+  // Each target listens to it: many are no leak.
+  setMaxListeners(0, stop.signal);
   const abort = (): void => stop.abort(plan.signal?.reason);
   if (plan.signal?.aborted === true) abort();
   plan.signal?.addEventListener("abort", abort, { once: true });

@@ -1,39 +1,17 @@
 /** The public face of a node. */
 import type { CoordinationState } from "../../machines/coordination.js";
 import { formatEpoch } from "../../machines/epoch.js";
-import {
-  type CommandError,
-  InvalidOptionError,
-  NodeEndedError,
-  PayloadTooLargeError,
-  WaitTimeoutError,
-  WrongStateError,
-} from "../errors.js";
-import { randomId } from "../health/clock.js";
-import { assertPath } from "../protocol/path.js";
+import { InvalidOptionError, PayloadTooLargeError, WrongStateError } from "../errors.js";
 import { encodePayload } from "../protocol/payload.js";
-import { toCommandRun } from "./child-link.js";
-import {
-  type CommandOptions,
-  type CommandOutcome,
-  dispatch,
-  type DispatchPort,
-  prepareCall,
-  type PreparedCall,
-  type RequestOptions,
-} from "./dispatch.js";
+import { Caller } from "./caller.js";
+import type { CommandOptions, CommandOutcome, RequestOptions } from "./dispatch.js";
 import type { EndReason, NodeEvents } from "./events.js";
-import { completionsNeeded, type FanOut, type FanOutOptions, runFanOut } from "./fan-out.js";
+import type { FanOut, FanOutOptions } from "./fan-out.js";
 import { delay, type NodeOptions, resolveNodeOptions } from "./options.js";
 import { NodeRuntime } from "./runtime.js";
 import type { SyncedDocument } from "./synchronizer.js";
 import { type ChildView, childView, countSubtree, type NodeStatus } from "./views.js";
-
-export interface WaitOptions {
-  readonly signal?: AbortSignal;
-  /** Rejects with WAIT_TIMED_OUT after this long, milliseconds. @default no limit */
-  readonly timeoutMs?: number;
-}
+import { untilState, type WaitOptions } from "./wait.js";
 
 export interface StopOptions {
   /** The absolute deadline, milliseconds from now. @default the node's shutdownTimeoutMs */
@@ -128,10 +106,12 @@ class RunningNode implements Node {
   readonly path: string;
   readonly ended: Promise<EndReason>;
   readonly #runtime: NodeRuntime;
+  readonly #caller: Caller;
   #starting: Promise<void> | null = null;
 
   constructor(runtime: NodeRuntime) {
     this.#runtime = runtime;
+    this.#caller = new Caller(runtime);
     this.path = runtime.core.path;
     this.ended = runtime.ended;
   }
@@ -212,22 +192,17 @@ class RunningNode implements Node {
     this.#runtime.coordinator.send({ type: "fault.raised", reason: shortened("reason", reason) });
   }
 
-  async command<Output>(target: string, name: string, input?: unknown, options: CommandOptions = {}): Promise<Output> {
-    const outcome = await this.tryCommand<Output>(target, name, input, options);
-    return this.#unwrap(outcome, options.signal);
+  command<Output>(target: string, name: string, input?: unknown, options: CommandOptions = {}): Promise<Output> {
+    return this.#caller.command(target, name, input, options);
   }
 
-  async tryCommand<Output>(
+  tryCommand<Output>(
     target: string,
     name: string,
     input?: unknown,
     options: CommandOptions = {},
   ): Promise<CommandOutcome<Output>> {
-    const call = prepareCall(this.#runtime.core, requireTarget(target), name, input, options);
-    this.#requireStarted();
-    const outcome = await dispatch(this.#commandPort(), call, options.signal);
-    this.#tellUndelivered(call, outcome);
-    return outcome as CommandOutcome<Output>;
+    return this.#caller.tryCommand(target, name, input, options);
   }
 
   fanOut<Output>(
@@ -236,42 +211,11 @@ class RunningNode implements Node {
     input?: unknown,
     options: FanOutOptions = {},
   ): FanOut<Output> {
-    const ids = targets === "*" ? Array.from(this.#runtime.children.attached(), ({ id }) => id) : targets;
-    const needed = completionsNeeded(options.until, ids.length);
-    const { core } = this.#runtime;
-    const template = prepareCall(core, ids[0] ?? "", name, input, options);
-    this.#requireStarted();
-    const isBroadcast = targets === "*" && this.#canBroadcast(ids.length);
-    const port = isBroadcast ? this.#broadcastPort() : this.#commandPort();
-    const toCall = (target: string): PreparedCall =>
-      isBroadcast ? { ...template, target } : this.#ownCall(template, target);
-    const calls = new Map(ids.map((id) => [id, toCall(id)]));
-    return runFanOut({
-      name,
-      path: core.path,
-      targets: [...calls.keys()],
-      needed,
-      signal: options.signal,
-      start: async (target, signal) => {
-        const call = calls.get(target) as PreparedCall;
-        const outcome = await dispatch(port, call, signal);
-        this.#tellUndelivered(call, outcome);
-        return outcome;
-      },
-    });
+    return this.#caller.fanOut(targets, name, input, options);
   }
 
-  async request<Output>(name: string, input?: unknown, options: RequestOptions = {}): Promise<Output> {
-    const { core, requests } = this.#runtime;
-    const call = prepareCall(core, "", name, input, options);
-    this.#requireStarted();
-    const port: DispatchPort = {
-      core,
-      submit: (outgoing) => requests.submit(outgoing),
-      cancel: ({ commandId }, sink) => requests.calls.cancel(commandId, sink),
-    };
-    const outcome = await dispatch(port, call, options.signal);
-    return this.#unwrap(outcome as CommandOutcome<Output>, options.signal);
+  request<Output>(name: string, input?: unknown, options: RequestOptions = {}): Promise<Output> {
+    return this.#caller.request(name, input, options);
   }
 
   report(data: unknown): void {
@@ -295,28 +239,8 @@ class RunningNode implements Node {
     return link === undefined ? undefined : childView(link, this.#runtime.core.now());
   }
 
-  until(state: CoordinationState, { signal, timeoutMs }: WaitOptions = {}): Promise<void> {
-    const limitMs = timeoutMs === undefined ? null : delay("timeoutMs", timeoutMs);
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) return reject(signal.reason as Error);
-      if (this.state === state) return resolve();
-      const { clock, emitter } = { clock: this.#runtime.core.options.clock, emitter: this.#runtime.core.emitter };
-      if (this.#runtime.phase === "ended") return reject(new NodeEndedError(this.path, "it cannot reach a state"));
-      const settle = (act: () => void): void => {
-        for (const undo of undos) undo();
-        act();
-      };
-      const abort = (): void => settle(() => reject(signal?.reason as Error));
-      const expire = (): void => settle(() => reject(new WaitTimeoutError(`${this.path} ${state}`, limitMs ?? 0)));
-      const timer = limitMs === null ? null : clock.setTimeout(expire, limitMs);
-      const undos = [
-        emitter.on("state.changed", (change) => change.state === state && settle(resolve)),
-        emitter.on("node.ended", ({ reason }) => settle(() => reject(new NodeEndedError(this.path, reason)))),
-        () => signal?.removeEventListener("abort", abort),
-        () => timer !== null && clock.clearTimeout(timer),
-      ];
-      signal?.addEventListener("abort", abort, { once: true });
-    });
+  until(state: CoordinationState, options: WaitOptions = {}): Promise<void> {
+    return untilState(this.#runtime, state, options);
   }
 
   on<K extends keyof NodeEvents>(name: K, listener: (event: NodeEvents[K]) => void): () => void {
@@ -333,69 +257,6 @@ class RunningNode implements Node {
   #deadline(timeoutMs: number | undefined): number {
     return delay("timeoutMs", timeoutMs ?? this.#runtime.core.options.shutdownTimeoutMs);
   }
-
-  #requireStarted(): void {
-    const { phase } = this.#runtime;
-    if (phase === "created") throw new WrongStateError(`node ${this.path} is not started; call start() first`);
-    if (phase === "ended") throw new NodeEndedError(this.path, "create a new one");
-  }
-
-  #commandPort(): DispatchPort {
-    const { core, router } = this.#runtime;
-    return {
-      core,
-      submit: (call, target) => router.submit(call, target),
-      cancel: ({ commandId, target }, sink) => router.cancelBelow(commandId, target, sink),
-    };
-  }
-
-  /** Targets behind one child share links on the way, so each call needs an id of its own; one broadcast has one. */
-  #ownCall(template: PreparedCall, target: string): PreparedCall {
-    assertPath("targets", target);
-    return { ...template, target, commandId: randomId(this.#runtime.core.options.random, 16) };
-  }
-
-  /** One publish instead of one for each child: only if it reaches exactly the children that are meant. */
-  #canBroadcast(targets: number): boolean {
-    const { children } = this.#runtime;
-    if (targets < 2 || !children.isSettled() || !children.broadcaster.hasRoom) return false;
-    for (const link of children.attached()) if (!link.calls.hasCredit) return false;
-    return true;
-  }
-
-  /** Hands the first call of each target to its link as sent, and publishes once for all of them. */
-  #broadcastPort(): DispatchPort {
-    const { core, children } = this.#runtime;
-    const port = this.#commandPort();
-    const started = new Set<string>();
-    let isPublished = false;
-    return {
-      ...port,
-      submit: (call, target) => {
-        const link = children.get(target);
-        if (started.has(target) || link === undefined) return port.submit(call, target);
-        started.add(target);
-        link.calls.submitSent(call);
-        if (isPublished) return;
-        isPublished = true;
-        children.broadcaster.send(toCommandRun(call, core));
-      },
-    };
-  }
-
-  #unwrap<Output>(outcome: CommandOutcome<Output>, signal: AbortSignal | undefined): Output {
-    if (outcome.status === "completed") return outcome.value;
-    if (outcome.status === "cancelled") signal?.throwIfAborted();
-    throw outcome.error;
-  }
-
-  #tellUndelivered(call: PreparedCall, outcome: CommandOutcome): void {
-    if (outcome.status !== "notStarted" && outcome.status !== "unknown") return;
-    const { core } = this.#runtime;
-    const error: CommandError = outcome.error;
-    core.log.warn({ event: "command.undelivered", path: error.path, name: call.name, code: error.code }, error.message);
-    core.emitter.emit("command.undelivered", { path: error.path, name: call.name, error });
-  }
 }
 
 const REASON_LENGTH_MAX = 1_000;
@@ -404,9 +265,4 @@ const REASON_LENGTH_MAX = 1_000;
 function shortened(option: string, text: unknown): string {
   if (typeof text !== "string") throw new InvalidOptionError(option, text, "a string");
   return text.slice(0, REASON_LENGTH_MAX);
-}
-
-function requireTarget(target: string): string {
-  if (target === "") throw new InvalidOptionError("target", target, "the id of a child or a path below this node");
-  return target;
 }
