@@ -56,6 +56,8 @@ export class Channel {
   /** While recovering from a loss: the last number sent before it was noticed. */
   #recoverUntil = 0;
   #closed = false;
+  /** The peer has spoken in this session: it holds to it. */
+  #isConfirmed = false;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -90,12 +92,25 @@ export class Channel {
 
   /** Handles a frame of this session. */
   receive(frame: Frame): void {
+    this.#isConfirmed = true;
     this.#takeAck(frame.ack);
     this.peerCredit = Math.max(this.peerCredit, frame.credit);
     this.#options.onHeader(frame);
     for (const message of frame.messages) {
       if (this.#closed) return;
       this.#take(message);
+    }
+  }
+
+  /**
+   * Handles a frame of the peer's broadcasts. Until the peer has spoken in this session, sequenced ones are left to their
+   * refill: an offer may have come late, when the peer had already given the session, and what it broadcasts, to another
+   * process.
+   */
+  receiveBroadcast({ messages }: Frame): void {
+    for (const message of messages) {
+      if (this.#closed) return;
+      if (message.seq === 0 || this.#isConfirmed) this.#take(message);
     }
   }
 

@@ -202,6 +202,9 @@ export class Children {
     const displaced = channel !== null && boot !== offer.boot;
     if (displaced) link.predecessor = { boot, session: channel.session, contested: false };
     link.accept(offer);
+    // The child takes no broadcast before it knows that the session is its own.
+    link.channel?.acknowledge();
+    link.channel?.flush();
     if (displaced) this.#fence(link, boot);
   }
 
@@ -272,12 +275,13 @@ export class Children {
 
   /**
    * The epoch of an announced process: its own if it is the known one or a survivor of an earlier parent, a new one if
-   * it just started, null if it was superseded.
+   * it just started, null if it was superseded. Its own counts before one that we offered when it had none: it keeps
+   * that of the parent whose offer it took.
    */
   #epochFor(link: ChildLink, { childBoot, epoch }: ReadyAnnounce): Epoch | null {
     if (link.boot === childBoot && link.epoch.length > 0) return link.epoch;
-    if (link.offer?.boot === childBoot) return link.offer.epoch;
     if (epoch.length > 0) return compareEpochs(epoch, link.epoch) > 0 ? epoch : null;
+    if (link.offer?.boot === childBoot) return link.offer.epoch;
     return grantEpoch(this.#core.epoch, ++this.#grants);
   }
 

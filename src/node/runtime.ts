@@ -23,11 +23,12 @@ import type { EndReason, StateChange } from "./events.js";
 import { Executor } from "./executor.js";
 import { type Commands, handlerLookup } from "./handlers.js";
 import { Lease } from "./lease.js";
-import type { ResolvedNodeOptions } from "./options.js";
+import { positiveInteger, type ResolvedNodeOptions } from "./options.js";
 import { ParentInbox } from "./parent-inbox.js";
 import { Pulse, type PulsePort } from "./pulse.js";
 import { Reporter } from "./reporter.js";
 import { Requests } from "./requests.js";
+import { Rivalry } from "./rivalry.js";
 import { reserveMs } from "./shutdown.js";
 import { Synchronizer } from "./synchronizer.js";
 import { Uplink, type UplinkPort } from "./uplink.js";
@@ -53,6 +54,7 @@ export class NodeRuntime {
   readonly #childInbox: ChildInbox;
   readonly #parentInbox: ParentInbox;
   readonly #lease: Lease;
+  readonly #rivalry: Rivalry;
   readonly #vigil: Vigil;
   readonly #pulse: Pulse;
   readonly #subscriptions: Subscription[] = [];
@@ -90,17 +92,22 @@ export class NodeRuntime {
     });
     this.#parentInbox = this.#newParentInbox();
     this.#lease = this.#newLease();
+    this.#rivalry = new Rivalry({
+      core,
+      isRoot: !hasUplink,
+      isEstablished: () => this.#isEstablished,
+      probe: () => children.probe(),
+      superseded: (epoch) => this.#fenced(epoch),
+    });
     this.departure = this.#newDeparture();
   }
 
+  /** May be called again after it failed, which only the epoch store can make it. */
   async start(): Promise<void> {
-    this.phase = "running";
     const { transport } = this.core.options;
-    if (this.uplink === null) {
-      const { epochStore, clock, path } = this.core.options;
-      this.core.epoch = [epochStore === null ? Math.floor(clock.wallNow()) : await epochStore.next(path, 1)];
-      if (this.#isOver()) return;
-    }
+    if (this.uplink === null) this.core.epoch = [await this.#rootEpoch()];
+    if (this.phase !== "created") return;
+    this.phase = "running";
     this.#subscriptions.push(transport.onConnection((connected) => this.#connectionChanged(connected)));
     this.children.listen();
     this.coordinator.start();
@@ -108,6 +115,12 @@ export class NodeRuntime {
     if (this.uplink === null) return this.#requestCoordination();
     this.uplink.listen();
     this.uplink.seek();
+  }
+
+  async #rootEpoch(): Promise<number> {
+    const { epochStore, clock, path } = this.core.options;
+    if (epochStore === null) return Math.floor(clock.wallNow());
+    return positiveInteger("epochStore.next()", await epochStore.next(path, 1));
   }
 
   /** Finishes what was accepted and refuses new work; the node stays in the tree. */
@@ -278,7 +291,7 @@ export class NodeRuntime {
       initBudgetMs: () => this.coordinator.childBudgetMs,
       nextInMs: () => this.#pulse.childrenPromiseMs,
       syncVersion: () => this.synchronizer.version,
-      newerParentSeen: (epoch, isCertain) => this.#newerParentSeen(epoch, isCertain),
+      newerParentSeen: (epoch, isCertain) => this.#rivalry.seen(epoch, isCertain),
       refusedAsDuplicate: () => this.#duplicate(),
     };
   }
@@ -309,17 +322,6 @@ export class NodeRuntime {
   }
 
   // Fencing
-
-  /** A newer parent of our path was seen. A root that only starts may outrank it; anyone else is superseded. */
-  #newerParentSeen(epoch: Epoch, isCertain: boolean): boolean {
-    if (this.uplink === null && !(isCertain && this.#isEstablished)) {
-      this.core.epoch = [(epoch[0] ?? 0) + 1];
-      this.children.probe();
-      return true;
-    }
-    if (isCertain) this.#fenced(epoch);
-    return false;
-  }
 
   #fenced(epoch: Epoch): void {
     this.#stopLoudly("fenced", new NodeFencedError(this.core.path, formatEpoch(epoch)));

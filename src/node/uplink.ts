@@ -222,7 +222,7 @@ export class Uplink {
     if (frame.session === "") return this.#receiveSessionless(frame, false);
     if (this.channel === null || frame.session !== this.#broadcastSession) return this.#receiveStale(frame.session);
     this.#noteHeard();
-    this.channel?.receive({ ...frame, ack: 0, credit: 0 });
+    this.channel?.receiveBroadcast(frame);
   }
 
   #noteHeard(): void {

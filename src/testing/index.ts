@@ -5,4 +5,4 @@ export { SimulatedNetwork } from "./simulated-network.js";
 
 export type { RunOptions, SimulatedClockOptions } from "./simulated-clock.js";
 export type { SimulatedHost } from "./simulated-host.js";
-export type { NetworkFaults, NetworkOptions, NetworkStats } from "./simulated-network.js";
+export type { NetworkFaults, NetworkOptions, NetworkStats, SimulatedHostOptions } from "./simulated-network.js";

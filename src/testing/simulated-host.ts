@@ -10,6 +10,7 @@ export interface HostOptions {
   readonly random: Random;
   readonly tree: string;
   readonly maxPayloadBytes: number;
+  readonly wallSkewMs: number;
   readonly send: (subject: string, payload: Uint8Array) => void;
 }
 
@@ -33,8 +34,10 @@ export class SimulatedHost {
   readonly #connectionListeners = new Set<(connected: boolean) => void>();
   readonly #timers = new Set<Timer>();
   #outbox: Kept[] = [];
-  /** What came due while paused, in order. */
-  #held: (() => void)[] = [];
+  /** Timers that came due while paused, in order. */
+  #heldTimers: (() => void)[] = [];
+  /** What arrived while paused, in order. */
+  #heldInput: (() => void)[] = [];
   #isAlive = true;
   #isPaused = false;
   #isConnected = true;
@@ -59,26 +62,35 @@ export class SimulatedHost {
     return this.#isAlive;
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   /** Dies like a process: nothing of it acts any more, and nobody is told. */
   kill(): void {
     this.#isAlive = false;
     for (const timer of this.#timers) this.#options.clock.clearTimeout(timer);
     this.#timers.clear();
-    this.#held = [];
+    this.#heldTimers = [];
+    this.#heldInput = [];
+    this.#outbox = [];
     this.#listeners.clear();
+    this.#connectionListeners.clear();
   }
 
-  /** Stops like SIGSTOP: what comes meanwhile waits. */
-  pause(): void {
+  /** Stops like SIGSTOP, what comes meanwhile waits; continues by itself after `forMs` milliseconds if given. */
+  pause(forMs?: number): void {
     this.#isPaused = true;
+    if (forMs !== undefined) this.#options.clock.setTimeout(() => this.resume(), forMs);
   }
 
-  /** Continues like SIGCONT: messages and timers that came due are handled now, in order. */
+  /** Continues like SIGCONT. As in Node, timers that came due run before what arrived is read. */
   resume(): void {
+    if (!this.#isPaused) return;
     this.#isPaused = false;
-    const held = this.#held;
-    this.#held = [];
-    for (const act of held) this.#options.clock.defer(() => this.#act(act));
+    const { clock } = this.#options;
+    for (const act of this.#heldTimers.splice(0)) clock.defer(() => this.#act(this.#heldTimers, act));
+    for (const act of this.#heldInput.splice(0)) clock.defer(() => this.#act(this.#heldInput, act));
   }
 
   /** Loses the connection to the network; the transport notices at once. */
@@ -86,13 +98,9 @@ export class SimulatedHost {
     this.#setConnected(false);
   }
 
+  /** Is connected again: sends what was kept and has not expired, then tells its listeners. */
   reconnect(): void {
     this.#setConnected(true);
-    const kept = this.#outbox;
-    this.#outbox = [];
-    const nowMs = this.#options.clock.now();
-    for (const { subject, payload, expiresAtMs } of kept)
-      if (expiresAtMs >= nowMs) this.#options.send(subject, payload);
   }
 
   /** Whether this process listens to a subject now. */
@@ -105,7 +113,7 @@ export class SimulatedHost {
   /** Hands a message over; returns whether anybody could take it. */
   deliver(subject: string, payload: Uint8Array): boolean {
     if (!this.hears(subject)) return false;
-    this.#act(() => {
+    this.#act(this.#heldInput, () => {
       for (const key of [subject, wildcard(subject)]) {
         for (const listener of this.#listeners.get(key) ?? []) listener(payload, subject);
       }
@@ -113,26 +121,35 @@ export class SimulatedHost {
     return true;
   }
 
-  #act(act: () => void): void {
+  /** Acts now, or when the process continues. */
+  #act(held: (() => void)[], act: () => void): void {
     if (!this.#isAlive) return;
-    if (this.#isPaused) this.#held.push(act);
+    if (this.#isPaused) held.push(act);
     else act();
   }
 
   #setConnected(connected: boolean): void {
     if (this.#isConnected === connected) return;
     this.#isConnected = connected;
-    this.#act(() => {
+    this.#act(this.#heldInput, () => {
+      if (connected && this.#isConnected) this.#sendKept();
       for (const listener of this.#connectionListeners) listener(connected);
     });
   }
 
+  #sendKept(): void {
+    const nowMs = this.#options.clock.now();
+    for (const { subject, payload, expiresAtMs } of this.#outbox.splice(0)) {
+      if (expiresAtMs > nowMs) this.#options.send(subject, payload);
+    }
+  }
+
   #clockView(): Clock {
-    const { clock } = this.#options;
+    const { clock, wallSkewMs } = this.#options;
     const setTimer = (callback: () => void, delayMs: number): Timer => {
       const timer = clock.setTimeout(() => {
         // While paused it stays among the timers, so that it can still be cleared before it acts.
-        this.#act(() => {
+        this.#act(this.#heldTimers, () => {
           if (this.#timers.delete(timer)) callback();
         });
       }, delayMs);
@@ -142,7 +159,7 @@ export class SimulatedHost {
     };
     return {
       now: () => clock.now(),
-      wallNow: () => clock.wallNow(),
+      wallNow: () => clock.wallNow() + wallSkewMs,
       setTimeout: setTimer,
       clearTimeout: (timer) => {
         this.#timers.delete(timer);

@@ -35,6 +35,11 @@ export interface NetworkOptions {
   readonly maxPayloadBytes?: number;
 }
 
+export interface SimulatedHostOptions {
+  /** How much the host's wall clock is ahead of the simulation's, milliseconds; negative when behind. @default 0 */
+  readonly wallSkewMs?: number;
+}
+
 export interface NetworkStats {
   sent: number;
   delivered: number;
@@ -65,7 +70,7 @@ export class SimulatedNetwork {
   }
 
   /** Adds a host: one simulated process. The name of a dead one can be given again. */
-  host(name: string): SimulatedHost {
+  host(name: string, { wallSkewMs = 0 }: SimulatedHostOptions = {}): SimulatedHost {
     const { clock, random, tree = "sim", maxPayloadBytes = 1_048_576 } = this.#options;
     const host = new SimulatedHost({
       name,
@@ -73,6 +78,7 @@ export class SimulatedNetwork {
       random,
       tree,
       maxPayloadBytes,
+      wallSkewMs,
       send: (subject, payload) => this.#send(host, subject, payload),
     });
     this.#hosts.set(name, host);
@@ -99,6 +105,7 @@ export class SimulatedNetwork {
     this.stats.sent++;
     for (const to of this.#hosts.values()) {
       if (to.hears(subject)) this.#carry(from, to, subject, payload);
+      else if (!to.isAlive) this.#hosts.delete(to.name);
     }
   }
 

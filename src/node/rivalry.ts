@@ -1,0 +1,65 @@
+/**
+ * What a node does when it learns that a newer parent was seen at its path.
+ *
+ * Y1. A root that only starts outranks whoever was there before: its clock may be behind.
+ * Y2. Whoever a child refuses, because it obeys the newer parent, is superseded.
+ * Y3. What an announcement says of a newer parent may be out of date. If that parent lives, some child of it refuses us
+ *     when asked. If none does for as long as silence takes to mean death, it is dead, and its children must not be
+ *     lost: a root outranks it; any other node was superseded at some time, and ends so that it can be started anew.
+ */
+import { compareEpochs, type Epoch } from "../../machines/epoch.js";
+import type { NodeCore } from "./core.js";
+
+export interface RivalryPort {
+  readonly core: NodeCore;
+  readonly isRoot: boolean;
+  /** Whether a child has used a session of ours, so that we are known as the parent. */
+  isEstablished(): boolean;
+  /** Asks whoever is there to announce itself, or to refuse us. */
+  probe(): void;
+  superseded(epoch: Epoch): void;
+}
+
+export class Rivalry {
+  readonly #port: RivalryPort;
+  #newest: Epoch = [];
+  #isWaiting = false;
+
+  constructor(port: RivalryPort) {
+    this.#port = port;
+  }
+
+  /** A child names a newer parent; `isCertain` when it obeys it. Returns whether our epoch was raised above that. */
+  seen(epoch: Epoch, isCertain: boolean): boolean {
+    const { isRoot, isEstablished, superseded } = this.#port;
+    if (isRoot && !isEstablished()) {
+      this.#outrank(epoch);
+      return true;
+    }
+    if (isCertain) superseded(epoch);
+    else this.#doubt(epoch);
+    return false;
+  }
+
+  #doubt(epoch: Epoch): void {
+    const { core, probe } = this.#port;
+    if (compareEpochs(epoch, this.#newest) > 0) this.#newest = epoch;
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    probe();
+    core.wait(() => this.#decide(), core.options.failureDetector.deadMs);
+  }
+
+  #decide(): void {
+    const { core, isRoot, superseded } = this.#port;
+    this.#isWaiting = false;
+    if (core.isOver || compareEpochs(this.#newest, core.epoch) <= 0) return;
+    if (isRoot) this.#outrank(this.#newest);
+    else superseded(this.#newest);
+  }
+
+  #outrank(epoch: Epoch): void {
+    this.#port.core.epoch = [(epoch[0] ?? 0) + 1];
+    this.#port.probe();
+  }
+}
