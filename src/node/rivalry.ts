@@ -31,31 +31,30 @@ export class Rivalry {
 
   /** A child names a newer parent; `isCertain` when it obeys it. Returns whether our epoch was raised above that. */
   seen(epoch: Epoch, isCertain: boolean): boolean {
-    const { isRoot, isEstablished, superseded } = this.#port;
-    if (isRoot && !isEstablished()) {
+    if (this.#port.isRoot && !this.#port.isEstablished()) {
       this.#outrank(epoch);
       return true;
     }
-    if (isCertain) superseded(epoch);
+    if (isCertain) this.#port.superseded(epoch);
     else this.#doubt(epoch);
     return false;
   }
 
   #doubt(epoch: Epoch): void {
-    const { core, probe } = this.#port;
+    const { core } = this.#port;
     if (compareEpochs(epoch, this.#newest) > 0) this.#newest = epoch;
     if (this.#isWaiting) return;
     this.#isWaiting = true;
-    probe();
+    this.#port.probe();
     core.wait(() => this.#decide(), core.options.failureDetector.deadMs);
   }
 
   #decide(): void {
-    const { core, isRoot, superseded } = this.#port;
+    const { core, isRoot } = this.#port;
     this.#isWaiting = false;
     if (core.isOver || compareEpochs(this.#newest, core.epoch) <= 0) return;
     if (isRoot) this.#outrank(this.#newest);
-    else superseded(this.#newest);
+    else this.#port.superseded(this.#newest);
   }
 
   #outrank(epoch: Epoch): void {
