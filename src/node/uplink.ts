@@ -5,7 +5,6 @@
  * U2. An INIT.open counts only if it answers the latest announcement of this very process.
  * U3. A parent with an older epoch than one already seen is told so and not obeyed.
  */
-import { nextBackoffMs } from "../../machines/backoff.js";
 import { compareEpochs, type Epoch } from "../../machines/epoch.js";
 import {
   createDetector,
@@ -17,7 +16,6 @@ import {
   suspectAfterMs,
 } from "../../machines/failure-detector.js";
 import { isTakeoverAllowed, noteTakeover, type TakeoverHistory } from "../../machines/takeover-limit.js";
-import type { Timer } from "../health/clock.js";
 import { decodeFrame, encodeFrame } from "../protocol/codec.js";
 import {
   type Frame,
@@ -31,6 +29,7 @@ import {
 } from "../protocol/messages.js";
 import { broadcastSubject, downSubject, upSubject } from "../protocol/subjects.js";
 import type { Subscription } from "../transport/transport.js";
+import { Announcer } from "./announcer.js";
 import { Channel } from "./channel.js";
 import type { NodeCore } from "./core.js";
 import { RateLimit } from "./rate-limit.js";
@@ -62,10 +61,7 @@ interface FormerParent {
   contested: boolean;
 }
 
-const ANNOUNCE_BACKOFF = { baseMs: 100, maxMs: 5_000 };
 const FENCE_INTERVAL_MS = 1_000;
-/** Announcements that a newer parent's call is worth while the present one lives. */
-const CALL_ANNOUNCEMENTS_MAX = 5;
 
 export class Uplink {
   readonly #core: NodeCore;
@@ -73,6 +69,7 @@ export class Uplink {
   readonly #parentPath: string;
   readonly #subscriptions: Subscription[] = [];
   readonly #fenceLimit: RateLimit;
+  readonly #announcer: Announcer;
   channel: Channel | null = null;
   #detector: Detector | null = null;
   #isSilent = false;
@@ -81,18 +78,14 @@ export class Uplink {
   #broadcastSession = "";
   #former: FormerParent | null = null;
   #takeovers: TakeoverHistory = [];
-  #attempt = 0;
-  #announceDelayMs = 0;
-  #announceTimer: Timer | null = null;
-  #isSeeking = false;
-  /** Announcements left to answer a newer parent that called; the present one's offers are no answer meanwhile. */
-  #callAnnouncements: number | null = null;
 
   constructor(core: NodeCore, parentPath: string, port: UplinkPort) {
     this.#core = core;
     this.#port = port;
     this.#parentPath = parentPath;
-    this.#fenceLimit = new RateLimit(core.options.clock, FENCE_INTERVAL_MS);
+    const { clock, random } = core.options;
+    this.#fenceLimit = new RateLimit(clock, FENCE_INTERVAL_MS);
+    this.#announcer = new Announcer({ clock, random, announce: (attempt) => this.#announce(attempt) });
   }
 
   /** A session is open and the parent is not silent. */
@@ -122,9 +115,7 @@ export class Uplink {
 
   /** Announces the node until a parent opens a session. */
   seek(): void {
-    this.#isSeeking = true;
-    this.#announceDelayMs = 0;
-    this.#announce();
+    this.#announcer.start();
   }
 
   /** Sends within the session; without one the message is dropped. */
@@ -153,7 +144,7 @@ export class Uplink {
 
   /** Ends the session without looking for another. */
   end(): void {
-    this.#stopSeeking();
+    this.#announcer.stop();
     if (this.channel === null) return;
     this.#former = this.#asFormer(this.channel);
     this.channel.close();
@@ -164,7 +155,7 @@ export class Uplink {
   }
 
   close(): void {
-    this.#stopSeeking();
+    this.#announcer.stop();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#subscriptions.length = 0;
     this.channel?.close();
@@ -172,36 +163,18 @@ export class Uplink {
     this.#detector = null;
   }
 
-  #announce(): void {
-    if (!this.#isSeeking) return;
-    if (this.#callAnnouncements !== null && this.#callAnnouncements-- === 0) return this.#stopSeeking();
-    this.#attempt++;
+  #announce(attempt: number): void {
     this.#tell({
       kind: "ready.announce",
       seq: 0,
       treeId: this.#core.options.treeId,
       childBoot: this.#core.boot,
-      attempt: this.#attempt,
+      attempt,
       epoch: this.#core.epoch,
       parentEpoch: this.#parentEpoch,
       versionMin: PROTOCOL_VERSION_MIN,
       versionMax: PROTOCOL_VERSION_MAX,
     });
-    const { clock, random } = this.#core.options;
-    this.#announceDelayMs = nextBackoffMs(ANNOUNCE_BACKOFF, this.#announceDelayMs, random());
-    this.#clearAnnounceTimer();
-    this.#announceTimer = clock.setTimeout(() => this.#announce(), this.#announceDelayMs);
-  }
-
-  #stopSeeking(): void {
-    this.#isSeeking = false;
-    this.#callAnnouncements = null;
-    this.#clearAnnounceTimer();
-  }
-
-  #clearAnnounceTimer(): void {
-    if (this.#announceTimer !== null) this.#core.options.clock.clearTimeout(this.#announceTimer);
-    this.#announceTimer = null;
   }
 
   #receive(payload: Uint8Array): void {
@@ -279,19 +252,9 @@ export class Uplink {
   #probed(message: InitProbe, isDirect: boolean): void {
     if (!this.#isAcceptable(message)) return;
     const isNews = message.parentBoot !== this.#parentBoot || compareEpochs(message.parentEpoch, this.#parentEpoch) > 0;
-    if (!this.#isSeeking && (this.channel === null || !(isDirect || isNews))) return;
-    this.#isSeeking = true;
-    this.#announceDelayMs = 0;
+    if (!this.#announcer.isSeeking && (this.channel === null || !(isDirect || isNews))) return;
     const isRival = this.channel !== null && message.parentBoot !== this.#parentBoot;
-    if (isRival) this.#callAnnouncements = CALL_ANNOUNCEMENTS_MAX;
-    this.#announceSoon();
-  }
-
-  /** Ten thousand children must not answer one broadcast in the same instant. */
-  #announceSoon(): void {
-    const { clock, random } = this.#core.options;
-    this.#clearAnnounceTimer();
-    this.#announceTimer = clock.setTimeout(() => this.#announce(), random() * ANNOUNCE_BACKOFF.baseMs);
+    this.#announcer.startSoon({ isRival });
   }
 
   /** Whether a parent may call or open a session; otherwise it is told why not. */
@@ -313,19 +276,23 @@ export class Uplink {
   #offered(message: InitOpen): void {
     if (message.childBoot !== this.#core.boot) return this.#core.drop(this.#parentPath, "addressed to another process");
     if (message.session === this.channel?.session) return this.channel.acknowledge();
-    if (!this.#isSeeking || message.attempt !== this.#attempt) return this.#core.drop(this.#parentPath, "stale offer");
-    if (compareEpochs(message.parentEpoch, this.#parentEpoch) < 0)
-      return this.#core.drop(this.#parentPath, "stale epoch");
-    if (message.version < PROTOCOL_VERSION_MIN || message.version > PROTOCOL_VERSION_MAX)
-      return this.#core.drop(this.#parentPath, "protocol version");
+    const fault = this.#faultOf(message);
+    if (fault !== null) return this.#core.drop(this.#parentPath, fault);
     if (!this.#isAcceptable(message)) return;
     // Both parents hear the announcement that a newer one called for, and the present one is quick to answer it.
-    if (this.#callAnnouncements !== null && message.parentBoot === this.#parentBoot) return;
+    if (this.#announcer.isAnsweringRival && message.parentBoot === this.#parentBoot) return;
     this.#accept(message);
   }
 
+  /** Why an offer cannot count, whoever made it; null when it can. */
+  #faultOf({ attempt, parentEpoch, version }: InitOpen): string | null {
+    if (!this.#announcer.isSeeking || attempt !== this.#announcer.attempt) return "stale offer";
+    if (compareEpochs(parentEpoch, this.#parentEpoch) < 0) return "stale epoch";
+    return version < PROTOCOL_VERSION_MIN || version > PROTOCOL_VERSION_MAX ? "protocol version" : null;
+  }
+
   #accept(message: InitOpen): void {
-    this.#stopSeeking();
+    this.#announcer.stop();
     const sameParent = message.parentBoot === this.#parentBoot;
     if (this.channel !== null) {
       this.#former = this.#asFormer(this.channel);

@@ -1,0 +1,75 @@
+/** Announces a node, attempt by attempt and with backoff, until a parent opens a session. */
+import { nextBackoffMs } from "../../machines/backoff.js";
+import type { Clock, Random, Timer } from "../health/clock.js";
+
+export interface AnnouncerPort {
+  readonly clock: Clock;
+  readonly random: Random;
+  announce(attempt: number): void;
+}
+
+const BACKOFF = { baseMs: 100, maxMs: 5_000 };
+/** Announcements that a newer parent's call is worth while the present one lives. */
+const CALL_ATTEMPTS_MAX = 5;
+
+export class Announcer {
+  /** The latest attempt: only an offer that answers it counts. */
+  attempt = 0;
+  readonly #port: AnnouncerPort;
+  #isSeeking = false;
+  #delayMs = 0;
+  #timer: Timer | null = null;
+  /** Attempts left to answer a newer parent that called. */
+  #callAttempts: number | null = null;
+
+  constructor(port: AnnouncerPort) {
+    this.#port = port;
+  }
+
+  get isSeeking(): boolean {
+    return this.#isSeeking;
+  }
+
+  /** Whether it answers the call of a newer parent; the present one's offers are no answer meanwhile. */
+  get isAnsweringRival(): boolean {
+    return this.#callAttempts !== null;
+  }
+
+  /** Announces now, and again until it is stopped. */
+  start(): void {
+    this.#isSeeking = true;
+    this.#delayMs = 0;
+    this.#announce();
+  }
+
+  /** A parent called: answers soon, but ten thousand children must not answer one broadcast in the same instant. */
+  startSoon({ isRival }: { readonly isRival: boolean }): void {
+    this.#isSeeking = true;
+    this.#delayMs = 0;
+    if (isRival) this.#callAttempts = CALL_ATTEMPTS_MAX;
+    this.#arm(this.#port.random() * BACKOFF.baseMs);
+  }
+
+  stop(): void {
+    this.#isSeeking = false;
+    this.#callAttempts = null;
+    this.#clearTimer();
+  }
+
+  #announce(): void {
+    if (this.#callAttempts !== null && this.#callAttempts-- === 0) return this.stop();
+    this.#port.announce(++this.attempt);
+    this.#delayMs = nextBackoffMs(BACKOFF, this.#delayMs, this.#port.random());
+    this.#arm(this.#delayMs);
+  }
+
+  #arm(delayMs: number): void {
+    this.#clearTimer();
+    this.#timer = this.#port.clock.setTimeout(() => this.#announce(), delayMs);
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== null) this.#port.clock.clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
