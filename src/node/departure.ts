@@ -1,13 +1,13 @@
 /**
  * How a node ends in order: it finishes what it accepted, shuts down what it must, takes leave of its parent.
  *
- * Ending twice ends once; the shorter deadline counts, and it holds whatever others do.
+ * Ending twice ends once, for the first reason; the shorter deadline counts, and it holds whatever others do. When one of
+ * both is for the whole tree, the tree is shut down.
  */
-import type { Timer } from "../health/clock.js";
 import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
 import type { EndReason } from "./events.js";
-import { reserveMs, shutdownChildren, untilTrue, withDeadline } from "./shutdown.js";
+import { type Patience, reserveMs, shutdownChildren, untilTrue, withDeadline } from "./shutdown.js";
 import type { Uplink } from "./uplink.js";
 
 export interface DepartureOptions {
@@ -23,12 +23,13 @@ export interface DeparturePort {
   readonly core: NodeCore;
   readonly children: Children;
   readonly uplink: Uplink | null;
+  /** The node has started: others may know of it. */
+  isStarted(): boolean;
   /** From now on nothing new is accepted; resolves when what was accepted has ended. */
   stopAccepting(): Promise<void>;
   /** Ends the calls that are still under way. */
   endCalls(): void;
   finish(reason: EndReason): void;
-  isOver(): boolean;
 }
 
 /** What a leaving node waits for its parent's acknowledgement at least, milliseconds. */
@@ -36,60 +37,101 @@ const LINGER_MIN_MS = 50;
 
 export class Departure {
   readonly #port: DeparturePort;
+  /** Whom a shorter deadline wakes. */
+  readonly #waits = new Set<() => void>();
   #running: Promise<void> | null = null;
+  #tree: Promise<void> | null = null;
+  #startedAtMs = 0;
   #deadlineAtMs = Infinity;
-  #timer: Timer | null = null;
 
   constructor(port: DeparturePort) {
     this.#port = port;
   }
 
   begin(options: DepartureOptions): Promise<void> {
-    if (this.#port.isOver()) return Promise.resolve();
-    this.#setDeadline(options);
+    const { core } = this.#port;
+    if (core.isOver) return Promise.resolve();
+    if (!this.#port.isStarted()) {
+      this.#port.finish(options.reason);
+      return Promise.resolve();
+    }
+    if (this.#running === null) this.#startedAtMs = core.now();
+    this.#setDeadline(options.timeoutMs);
     this.#running ??= this.#run(options);
+    if (options.isTree) this.#tree ??= this.#shutdownTree(options.why);
     return this.#running;
   }
 
-  /** Forgets the deadline: the node is over. */
-  close(): void {
-    if (this.#timer !== null) this.#port.core.options.clock.clearTimeout(this.#timer);
-    this.#timer = null;
-  }
-
-  #setDeadline({ reason, timeoutMs }: DepartureOptions): void {
-    const { core } = this.#port;
-    const { clock } = core.options;
-    const deadlineAtMs = core.now() + timeoutMs;
+  #setDeadline(timeoutMs: number): void {
+    const deadlineAtMs = this.#port.core.now() + timeoutMs;
     if (deadlineAtMs >= this.#deadlineAtMs) return;
-    this.close();
     this.#deadlineAtMs = deadlineAtMs;
-    this.#timer = clock.setTimeout(() => this.#port.finish(reason), timeoutMs + LINGER_MIN_MS);
+    for (const wake of [...this.#waits]) wake();
   }
 
-  async #run({ reason, why, timeoutMs, isTree }: DepartureOptions): Promise<void> {
+  #wait(callback: () => void, delayMs: number): () => void {
+    const wake = (): void => {
+      forget();
+      callback();
+    };
+    const forgetWait = this.#port.core.wait(wake, delayMs);
+    const forget = (): void => {
+      forgetWait();
+      this.#waits.delete(wake);
+    };
+    this.#waits.add(wake);
+    return forget;
+  }
+
+  /** Waits no longer than until a time before the deadline. */
+  #patience(deadlineAtMs: () => number): Patience {
+    return { deadlineAtMs, wait: (callback, delayMs) => this.#wait(callback, delayMs) };
+  }
+
+  /** The time for work ends a little before the deadline, which leaves some to take leave. */
+  #workPatience(): Patience {
+    return this.#patience(() => this.#deadlineAtMs - reserveMs(this.#deadlineAtMs - this.#startedAtMs) / 2);
+  }
+
+  #shutdownTree(why: string): Promise<void> {
     const { core, children } = this.#port;
+    return shutdownChildren(core, [...children.open()], { patience: this.#workPatience(), reason: why });
+  }
+
+  async #run({ reason, why }: DepartureOptions): Promise<void> {
+    const { core } = this.#port;
     core.log.info({ event: "node.stopping", path: core.path, reason: why }, "stopping");
     const accepted = this.#port.stopAccepting();
-    const workUntilMs = this.#deadlineAtMs - reserveMs(timeoutMs) / 2;
-    if (isTree) await shutdownChildren(core, [...children.open()], { deadlineAtMs: workUntilMs, reason: why });
-    await withDeadline(core, accepted, workUntilMs);
-    if (this.#port.isOver()) return;
+    this.#armDeadline(reason);
+    await Promise.resolve();
+    await this.#tree;
+    await withDeadline(core, accepted, this.#workPatience());
+    await this.#tree;
+    if (core.isOver) return;
     this.#port.endCalls();
-    await this.#takeLeave(reason, why, isTree);
+    await this.#takeLeave(reason, why);
     this.#port.finish(reason);
   }
 
-  async #takeLeave(reason: EndReason, why: string, isTree: boolean): Promise<void> {
+  /** Whatever the others do. */
+  #armDeadline(reason: EndReason): void {
+    const { core } = this.#port;
+    const leftMs = this.#deadlineAtMs + LINGER_MIN_MS - core.now();
+    if (leftMs <= 0) this.#port.finish(reason);
+    else if (!core.isOver) this.#wait(() => this.#armDeadline(reason), Math.ceil(leftMs));
+  }
+
+  async #takeLeave(reason: EndReason, why: string): Promise<void> {
     const { core, children, uplink } = this.#port;
     for (const link of children.open()) link.channel?.flush();
-    if (!isTree) children.broadcaster.publish({ kind: "shutdown.leaving", seq: 0, reason: why });
+    if (this.#tree === null) children.broadcaster.publish({ kind: "shutdown.leaving", seq: 0, reason: why });
     const channel = uplink?.channel;
     if (!channel) return;
     if (reason === "shutdown") channel.send({ kind: "complete.shutdown", seq: 0 });
     else channel.send({ kind: "status.leaving", seq: 0, reason: why });
     channel.flush();
-    const untilMs = Math.max(core.now() + LINGER_MIN_MS, this.#deadlineAtMs);
-    await untilTrue(core, () => this.#port.isOver() || channel.isDrained() || uplink?.channel !== channel, untilMs);
+    const lingerUntilMs = core.now() + LINGER_MIN_MS;
+    const patience = this.#patience(() => Math.max(lingerUntilMs, this.#deadlineAtMs));
+    await untilTrue(core, () => channel.isDrained() || uplink?.channel !== channel, patience);
   }
 }

@@ -182,7 +182,7 @@ export class NodeRuntime {
       },
       endCalls: () => this.#endCalls("the node is stopping"),
       finish: (reason) => this.#finish(reason),
-      isOver: () => this.#isOver(),
+      isStarted: () => this.phase !== "created",
     });
   }
 
@@ -385,7 +385,6 @@ export class NodeRuntime {
     if (this.phase !== "created") this.coordinator.send({ type: "shutdown.requested" });
     this.phase = "ended";
     core.end();
-    this.departure.close();
     this.#pulse.stop();
     this.#reporter.close();
     this.#endCalls("the node has ended");

@@ -7,7 +7,6 @@
  *     keep its siblings from being shut down.
  * S3. It ends by its deadline whatever the children do.
  */
-import type { Timer } from "../health/clock.js";
 import type { ChildLink } from "./child-link.js";
 import type { NodeCore } from "./core.js";
 
@@ -23,12 +22,21 @@ export function reserveMs(remainingMs: number): number {
   return Math.min(RESERVE_MAX_MS, Math.max(RESERVE_MIN_MS, remainingMs * RESERVE_FRACTION));
 }
 
+/** The time that an ending may take. It can be cut short: whoever waits is woken then, and looks again. */
+export interface Patience {
+  /** Monotonic time by which the work is to be done, milliseconds. */
+  deadlineAtMs(): number;
+  /** Calls back after a time, or earlier when the deadline changed or the node is over. Returns how to forget it. */
+  wait(callback: () => void, delayMs: number): () => void;
+}
+
 /** Shuts the children down; resolves when all have answered, are gone, or the time is over. */
 export async function shutdownChildren(
   core: NodeCore,
   links: readonly ChildLink[],
-  options: { readonly deadlineAtMs: number; readonly reason: string },
+  options: { readonly patience: Patience; readonly reason: string },
 ): Promise<void> {
+  const { patience } = options;
   const listed = links.filter((link) => link.listed).toReversed();
   const steps = [links.filter((link) => !link.listed), ...listed.map((link) => [link])];
   const ends: Promise<unknown>[] = [];
@@ -36,7 +44,8 @@ export async function shutdownChildren(
     const ended = Promise.all(step.map((link) => shutdownChild(core, link, options)));
     ends.push(ended);
     const nowMs = core.now();
-    await withDeadline(core, ended, nowMs + (options.deadlineAtMs - nowMs) / (steps.length - index));
+    const shareMs = (): number => (patience.deadlineAtMs() - nowMs) / (steps.length - index);
+    await withDeadline(core, ended, { ...patience, deadlineAtMs: () => nowMs + shareMs() });
   }
   await Promise.all(ends);
 }
@@ -44,24 +53,22 @@ export async function shutdownChildren(
 function shutdownChild(
   core: NodeCore,
   link: ChildLink,
-  options: { readonly deadlineAtMs: number; readonly reason: string },
+  { patience, reason }: { readonly patience: Patience; readonly reason: string },
 ): Promise<void> {
   return new Promise((resolve) => {
-    const { clock } = core.options;
-    let timer: Timer | null = null;
+    let forget = (): void => {};
     const step = (): void => {
-      timer = null;
-      const remainingMs = options.deadlineAtMs - core.now();
-      if (!link.isOpen || remainingMs <= 0) {
+      const remainingMs = patience.deadlineAtMs() - core.now();
+      if (core.isOver || !link.isOpen || remainingMs <= 0) {
         link.onClosed = null;
         return resolve();
       }
       const childMs = Math.max(0, Math.floor(remainingMs - reserveMs(remainingMs)));
-      link.send({ kind: "shutdown.stop", seq: 0, remainingMs: childMs, reason: options.reason });
-      timer = clock.setTimeout(step, Math.min(REPEAT_MS, remainingMs));
+      link.send({ kind: "shutdown.stop", seq: 0, remainingMs: childMs, reason });
+      forget = patience.wait(step, Math.min(REPEAT_MS, Math.ceil(remainingMs)));
     };
     link.onClosed = () => {
-      if (timer !== null) clock.clearTimeout(timer);
+      forget();
       step();
     };
     step();
@@ -69,26 +76,31 @@ function shutdownChild(
 }
 
 /** Waits for `work`, but not beyond the deadline. */
-export function withDeadline(core: NodeCore, work: Promise<unknown>, deadlineAtMs: number): Promise<void> {
+export function withDeadline(core: NodeCore, work: Promise<unknown>, patience: Patience): Promise<void> {
   return new Promise((resolve) => {
-    const { clock } = core.options;
-    const timer = clock.setTimeout(resolve, Math.max(0, deadlineAtMs - core.now()));
+    let forget = (): void => {};
+    const look = (): void => {
+      const leftMs = patience.deadlineAtMs() - core.now();
+      if (core.isOver || leftMs <= 0) return resolve();
+      forget = patience.wait(look, Math.ceil(leftMs));
+    };
     const done = (): void => {
-      clock.clearTimeout(timer);
+      forget();
       resolve();
     };
     work.then(done, done);
+    look();
   });
 }
 
 const POLL_MS = 10;
 
 /** Waits until `condition` holds, but not beyond the deadline. */
-export function untilTrue(core: NodeCore, condition: () => boolean, deadlineAtMs: number): Promise<void> {
+export function untilTrue(core: NodeCore, condition: () => boolean, patience: Patience): Promise<void> {
   return new Promise((resolve) => {
     const look = (): void => {
-      if (condition() || core.now() >= deadlineAtMs) return resolve();
-      core.options.clock.setTimeout(look, POLL_MS);
+      if (core.isOver || condition() || core.now() >= patience.deadlineAtMs()) return resolve();
+      patience.wait(look, POLL_MS);
     };
     look();
   });

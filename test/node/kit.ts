@@ -103,11 +103,11 @@ export class World {
     await this.settle(Promise.all(nodes.map((node) => node.stop({ timeoutMs: 100 }))));
   }
 
-  /** What was published under a subject since a moment, by kind. */
+  /** What was published since a moment under subjects with this ending, by kind. */
   sent(kind: string, { sinceMs = 0, subject = "" }: { readonly sinceMs?: number; readonly subject?: string } = {}) {
     return this.wire.filter(
       (publication) =>
-        publication.atMs >= sinceMs && publication.subject.includes(subject) && publication.kinds.includes(kind),
+        publication.atMs >= sinceMs && publication.subject.endsWith(subject) && publication.kinds.includes(kind),
     );
   }
 }
