@@ -66,7 +66,9 @@ export class Departure {
     const deadlineAtMs = this.#port.core.now() + timeoutMs;
     if (deadlineAtMs >= this.#deadlineAtMs) return;
     this.#deadlineAtMs = deadlineAtMs;
-    for (const wake of [...this.#waits]) wake();
+    // Who is woken may wait again.
+    const waits = Array.from(this.#waits);
+    for (const wake of waits) wake();
   }
 
   #wait(callback: () => void, delayMs: number): () => void {

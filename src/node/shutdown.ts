@@ -56,7 +56,7 @@ function shutdownChild(
   { patience, reason }: { readonly patience: Patience; readonly reason: string },
 ): Promise<void> {
   return new Promise((resolve) => {
-    let forget = (): void => {};
+    let forget: (() => void) | null = null;
     const step = (): void => {
       const remainingMs = patience.deadlineAtMs() - core.now();
       if (core.isOver || !link.isOpen || remainingMs <= 0) {
@@ -68,7 +68,7 @@ function shutdownChild(
       forget = patience.wait(step, Math.min(REPEAT_MS, Math.ceil(remainingMs)));
     };
     link.onClosed = () => {
-      forget();
+      forget?.();
       step();
     };
     step();
@@ -78,14 +78,14 @@ function shutdownChild(
 /** Waits for `work`, but not beyond the deadline. */
 export function withDeadline(core: NodeCore, work: Promise<unknown>, patience: Patience): Promise<void> {
   return new Promise((resolve) => {
-    let forget = (): void => {};
+    let forget: (() => void) | null = null;
     const look = (): void => {
       const leftMs = patience.deadlineAtMs() - core.now();
       if (core.isOver || leftMs <= 0) return resolve();
       forget = patience.wait(look, Math.ceil(leftMs));
     };
     const done = (): void => {
-      forget();
+      forget?.();
       resolve();
     };
     work.then(done, done);
