@@ -1,0 +1,462 @@
+/**
+ * A child written from `docs/protocol.md` alone, as somebody in another language would: MessagePack, a transport, timers
+ * and the numbers of the document; nothing of `src/protocol` or `src/node`. Its parent is a real node.
+ */
+import { pack, unpack } from "msgpackr";
+import { describe, expect, test } from "vitest";
+import type { NodeOptions } from "../../src/index.js";
+import type { Clock, Timer } from "../../src/health/clock.js";
+import type { Transport } from "../../src/transport/transport.js";
+import { World } from "../node/kit.js";
+
+type Wire = readonly unknown[];
+
+interface ForeignOptions {
+  readonly path: string;
+  readonly boot: string;
+  readonly transport: Pick<Transport, "publish" | "subscribe">;
+  readonly timers: Pick<Clock, "setTimeout" | "clearTimeout">;
+  readonly commands?: Readonly<Record<string, (input: unknown) => unknown>>;
+}
+
+/** Section 18: the smallest child. */
+class ForeignChild {
+  state: "seeking" | "open" | "ending" | "ended" = "seeking";
+  epoch: readonly number[] = [];
+  /** Documents that arrived. */
+  readonly documents: unknown[] = [];
+  readonly #options: ForeignOptions;
+  readonly #subscriptions: { unsubscribe(): void }[] = [];
+  readonly #timers = new Map<string, Timer>();
+  readonly #outcomes = new Map<string, unknown[]>();
+  #attempt = 0;
+  #parentEpoch: readonly number[] = [];
+  #session = "";
+  #broadcastSession = "";
+  #unicast = new Incoming(0);
+  #broadcast = new Incoming(0);
+  #nextSeq = 1;
+  #unacknowledged: unknown[][] = [];
+  #commandsTaken = 0;
+  #syncVersion = 0;
+
+  constructor(options: ForeignOptions) {
+    this.#options = options;
+  }
+
+  /** Every answer has reached the parent. */
+  get isDrained(): boolean {
+    return this.#unacknowledged.length === 0;
+  }
+
+  start(): void {
+    const { transport, path } = this.#options;
+    const parent = path.slice(0, path.lastIndexOf("."));
+    this.#subscriptions.push(
+      transport.subscribe(`ft.local.down.${path}`, (bytes) => this.#receive(bytes, this.#session)),
+      transport.subscribe(`ft.local.all.${parent}`, (bytes) => this.#receive(bytes, this.#broadcastSession)),
+    );
+    this.#announce();
+  }
+
+  // 5. Sessions
+
+  #announce(): void {
+    const { boot } = this.#options;
+    this.#attempt++;
+    this.#publish("", [9, 0, 0, "local", boot, this.#attempt, this.epoch, this.#parentEpoch, 1, 1]);
+    this.#after("announce", 200, () => this.#announce());
+  }
+
+  #receive(bytes: Uint8Array, expected: string): void {
+    const [, session, ack, , , messages] = unpack(bytes) as [number, string, number, number, number, Wire[]];
+    if (session === "") for (const message of messages) this.#receiveOutside(message);
+    else if (session === expected) this.#receiveInside(messages, session === this.#session ? ack : 0);
+  }
+
+  #receiveOutside(message: Wire): void {
+    switch (nameOf(message)) {
+      case "INIT.open":
+        return this.#offered(message);
+      case "INIT.probe":
+        if (this.state === "seeking" || (this.state === "open" && isNewer(message[5], this.#parentEpoch))) {
+          this.state = "seeking";
+          this.#announce();
+        }
+        return;
+      case "SHUTDOWN.fenced":
+        if (message[3] === this.#options.boot && isNewer(message[4], this.epoch)) this.#end();
+        return;
+      default:
+    }
+  }
+
+  #offered(message: Wire): void {
+    const [, , , treeId, , parentEpoch, boot, attempt, session, epoch, , broadcastSession, broadcastSeq] = message;
+    if (treeId !== "local" || boot !== this.#options.boot || attempt !== this.#attempt) return;
+    if (this.state !== "seeking") return;
+    this.#stop("announce");
+    this.state = "open";
+    this.#parentEpoch = parentEpoch as number[];
+    this.#session = session as string;
+    this.epoch = epoch as number[];
+    this.#broadcastSession = broadcastSession as string;
+    this.#unicast = new Incoming(0);
+    this.#broadcast = new Incoming(broadcastSeq as number);
+    this.#nextSeq = 1;
+    this.#unacknowledged = [];
+    this.#commandsTaken = 0;
+    this.#send([9, 1, 0, 2], this.#report());
+    this.#beat();
+  }
+
+  // 7. Delivery
+
+  #receiveInside(messages: readonly Wire[], ack: number): void {
+    if (this.state === "seeking" || this.state === "ended") return;
+    this.#takeAck(ack);
+    for (const message of messages) {
+      const seq = message[2] as number;
+      if (seq === 0) this.#handle(message);
+      else (seq > 0 ? this.#unicast : this.#broadcast).take(Math.abs(seq), () => this.#handle(message));
+      if (seq !== 0) this.#after("acknowledge", 10, () => this.#send([6, 0, 0]));
+    }
+  }
+
+  #takeAck(ack: number): void {
+    const before = this.#unacknowledged.length;
+    this.#unacknowledged = this.#unacknowledged.filter(([, , seq]) => (seq as number) > ack);
+    if (this.#unacknowledged.length < before) this.#repeatLater(200);
+    if (this.state === "ending" && this.isDrained) this.#end();
+  }
+
+  #sendSequenced(message: unknown[]): void {
+    message[2] = this.#nextSeq++;
+    this.#unacknowledged.push(message);
+    this.#send(message);
+    if (this.#unacknowledged.length === 1) this.#repeatLater(200);
+  }
+
+  #repeatLater(delayMs: number): void {
+    this.#after("repeat", delayMs, () => {
+      const [oldest] = this.#unacknowledged;
+      if (oldest === undefined) return;
+      this.#send(oldest);
+      this.#repeatLater(Math.min(5_000, delayMs * 2));
+    });
+  }
+
+  #send(...messages: Wire[]): void {
+    this.#stop("acknowledge");
+    this.#publish(this.#session, ...messages);
+  }
+
+  #publish(session: string, ...messages: Wire[]): void {
+    const inSession = session !== "";
+    const header = [1, session, inSession ? this.#unicast.count : 0, inSession ? this.#broadcast.count : 0];
+    const credit = inSession ? this.#commandsTaken + 100 : 0;
+    this.#options.transport.publish(`ft.local.up.${this.#options.path}`, pack([...header, credit, messages]));
+  }
+
+  // 8. Signs of life
+
+  #beat(): void {
+    this.#after("beat", 450, () => {
+      this.#send(this.#report());
+      this.#beat();
+    });
+  }
+
+  #report(): Wire {
+    return [7, 0, 0, 500, 0, 2, 0, 0, 0, 1, 1, this.#syncVersion];
+  }
+
+  // 9. Commands, 11. the document, 13. shutting down, 14. unknown kinds
+
+  #handle(message: Wire): void {
+    switch (nameOf(message)) {
+      case "COMMAND.run":
+        return this.#run(message);
+      case "SYNC.full":
+        this.#syncVersion = message[3] as number;
+        this.documents.push(decoded(message[4]));
+        return this.#send(this.#report());
+      case "SHUTDOWN.stop":
+        this.#send([6, 1, 0]);
+        if (this.state !== "ending") this.#sendSequenced([10, 1, 0]);
+        this.state = "ending";
+        return;
+      case "COMMAND.cancel":
+      case "COMMAND.reply":
+      case "HEARTBEAT.beat":
+      case "HEARTBEAT.ack":
+      case "HEARTBEAT.unsupported":
+        return;
+      default:
+        this.#send([8, 2, 0, message[0], message[1]]);
+    }
+  }
+
+  #run(message: Wire): void {
+    const id = message[3] as string;
+    this.#commandsTaken++;
+    const known = this.#outcomes.get(id);
+    if (known !== undefined) return this.#sendSequenced([...known]);
+    const outcome = this.#outcome(message);
+    this.#outcomes.set(id, outcome);
+    this.#sendSequenced([...outcome]);
+  }
+
+  #outcome([, , , id, target, name, input]: Wire): unknown[] {
+    const command = this.#options.commands?.[name as string];
+    if (target !== "") return [8, 0, 0, id, 4, "UNKNOWN_CHILD", "no children here", ""];
+    if (command === undefined) return [8, 0, 0, id, 4, "UNKNOWN_COMMAND", "no such command", ""];
+    try {
+      const output = command(decoded(input));
+      return [10, 0, 0, id, output === undefined ? new Uint8Array(0) : pack(output)];
+    } catch (error) {
+      return [8, 0, 0, id, 1, "HANDLER_FAILED", (error as Error).message, "E_FOREIGN"];
+    }
+  }
+
+  // Timers, by name
+
+  #after(name: string, delayMs: number, callback: () => void): void {
+    this.#stop(name);
+    this.#timers.set(name, this.#options.timers.setTimeout(callback, delayMs));
+  }
+
+  #stop(name: string): void {
+    const timer = this.#timers.get(name);
+    if (timer !== undefined) this.#options.timers.clearTimeout(timer);
+    this.#timers.delete(name);
+  }
+
+  #end(): void {
+    this.state = "ended";
+    for (const name of this.#timers.keys()) this.#stop(name);
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+}
+
+/** The receiving side of one sequence. */
+class Incoming {
+  count: number;
+  readonly #early = new Map<number, () => void>();
+
+  constructor(start: number) {
+    this.count = start;
+  }
+
+  take(seq: number, handle: () => void): void {
+    if (seq <= this.count || seq > this.count + 4_096) return;
+    this.#early.set(seq, handle);
+    for (let next = this.#early.get(this.count + 1); next !== undefined; next = this.#early.get(this.count + 1)) {
+      this.count++;
+      this.#early.delete(this.count);
+      next();
+    }
+  }
+}
+
+/** Section 4: the kinds that go down. */
+const NAMES: Readonly<Record<string, string>> = {
+  "1.0": "INIT.probe",
+  "1.1": "INIT.open",
+  "2.0": "COMMAND.run",
+  "2.1": "COMMAND.cancel",
+  "2.2": "COMMAND.reply",
+  "3.0": "SYNC.full",
+  "4.0": "HEARTBEAT.beat",
+  "4.1": "HEARTBEAT.ack",
+  "4.2": "HEARTBEAT.unsupported",
+  "5.0": "SHUTDOWN.stop",
+  "5.2": "SHUTDOWN.fenced",
+};
+
+function nameOf([type, kind]: Wire): string | undefined {
+  return NAMES[`${type as number}.${kind as number}`];
+}
+
+/** Section 3: no bytes are undefined. */
+function decoded(payload: unknown): unknown {
+  return (payload as Uint8Array).length === 0 ? undefined : unpack(payload as Uint8Array);
+}
+
+/** Section 6: like words in a dictionary. */
+function isNewer(epoch: unknown, than: readonly number[]): boolean {
+  const list = epoch as readonly number[];
+  for (const [i, number] of list.entries()) {
+    const other = than[i];
+    if (other === undefined || number !== other) return other === undefined || number > other;
+  }
+  return false;
+}
+
+// The tests
+
+function foreign(world: World, id: string, options: Partial<ForeignOptions> = {}): ForeignChild {
+  const { broker: transport, clock: timers } = world;
+  return new ForeignChild({ path: `shop.${id}`, boot: `boot-of-${id}`, transport, timers, ...options });
+}
+
+const COMMANDS = {
+  reserve: (input: unknown) => ({ reserved: (input as { qty: number }).qty }),
+  nothing: () => undefined,
+  fail: () => {
+    throw new Error("out of stock");
+  },
+};
+
+async function pair(world: World, options: Partial<NodeOptions> = {}) {
+  const shop = world.node({ path: "shop", children: [{ id: "a" }], ...options });
+  const child = foreign(world, "a", { commands: COMMANDS });
+  child.start();
+  await world.up(shop);
+  return { shop, child };
+}
+
+describe("a child from the document", () => {
+  test("becomes ready, whoever is there first", async () => {
+    for (const isFirst of [true, false]) {
+      const world = new World();
+      const shop = world.node({ path: "shop", children: [{ id: "a" }] });
+      const child = foreign(world, "a");
+      if (isFirst) child.start();
+      await world.run(1_000);
+      await shop.start();
+      await world.run(1_000);
+      if (!isFirst) child.start();
+      await world.until(() => shop.state === "SYNCHRONIZED");
+      expect(shop.child("a")).toMatchObject({ link: "alive", epoch: `${shop.epoch}.1`, status: { nodes: 1 } });
+      expect([child.state, child.epoch.join(".")]).toEqual(["open", `${shop.epoch}.1`]);
+    }
+  });
+
+  test("stays alive by its beats alone", async () => {
+    const world = new World();
+    const { shop } = await pair(world);
+    const links: string[] = [];
+    shop.on("child.changed", ({ state }) => links.push(state));
+    await world.run(120_000);
+    expect([links, shop.child("a")?.link, shop.status.dropped]).toEqual([[], "alive", {}]);
+  });
+
+  test("answers commands, and acknowledges them so that none is repeated", async () => {
+    const world = new World();
+    const { shop, child } = await pair(world);
+    const sinceMs = world.nowMs;
+    expect(await world.settle(shop.command("a", "reserve", { sku: "A1", qty: 2 }))).toEqual({ reserved: 2 });
+    expect(await world.settle(shop.command("a", "nothing"))).toBeUndefined();
+    expect(await world.failure(shop.command("a", "fail"))).toMatchObject({
+      code: "HANDLER_FAILED",
+      status: "failed",
+      handlerCode: "E_FOREIGN",
+      message: "fail at shop.a: out of stock",
+    });
+    expect(await world.failure(shop.command("a", "unheard"))).toMatchObject({ code: "UNKNOWN_COMMAND" });
+    expect(await world.failure(shop.command("a.x", "reserve"))).toMatchObject({ code: "UNKNOWN_CHILD" });
+    await world.run(5_000);
+    expect(world.sent("command.run", { sinceMs })).toHaveLength(5);
+    expect(child.isDrained).toBe(true);
+  });
+
+  test("gives as much credit as it takes", async () => {
+    const world = new World();
+    const { shop } = await pair(world);
+    const answers = Array.from({ length: 500 }, (_, qty) => shop.command("a", "reserve", { qty }));
+    expect(await world.settle(Promise.all(answers))).toEqual(answers.map((_, qty) => ({ reserved: qty })));
+  });
+
+  test("repeats an answer that was lost", async () => {
+    const world = new World();
+    const shop = world.node({ path: "shop", children: [{ id: "a" }] });
+    const lost: Uint8Array[] = [];
+    const { broker } = world;
+    const transport: ForeignOptions["transport"] = {
+      subscribe: (subject, listener) => broker.subscribe(subject, listener),
+      publish: (subject, bytes) => {
+        const isAnswer = (unpack(bytes) as [Wire, Wire, Wire, Wire, Wire, Wire[]])[5].some(([type]) => type === 10);
+        if (isAnswer && lost.length < 3) lost.push(bytes);
+        else broker.publish(subject, bytes);
+      },
+    };
+    foreign(world, "a", { commands: COMMANDS, transport }).start();
+    await world.up(shop);
+    const startedAtMs = world.nowMs;
+    expect(await world.settle(shop.command("a", "reserve", { qty: 1 }))).toEqual({ reserved: 1 });
+    expect([lost.length, world.nowMs - startedAtMs]).toEqual([3, 200 + 400 + 800]);
+  });
+
+  test("runs one key once", async () => {
+    const world = new World();
+    const { shop } = await pair(world);
+    const call = (qty: number) => world.settle(shop.command("a", "reserve", { qty }, { commandId: "order-17" }));
+    expect([await call(1), await call(2)]).toEqual([{ reserved: 1 }, { reserved: 1 }]);
+  });
+
+  test("takes part in broadcasts and gets what it missed", async () => {
+    const world = new World();
+    const shop = world.node({ path: "shop", children: [{ id: "a" }, { id: "b" }] });
+    const children = ["a", "b"].map((id) => foreign(world, id, { commands: COMMANDS }));
+    for (const child of children) child.start();
+    await world.up(shop);
+    world.processOf(shop).passes = ({ subject }) => !subject.includes(".all.");
+    shop.synchronize({ flags: 1 });
+    await world.run(100);
+    world.processOf(shop).passes = () => true;
+    const { outcomes } = shop.fanOut("*", "reserve", { qty: 3 });
+    const values = (await world.settle(outcomes)).map((each) => each.status === "completed" && each.value);
+    expect(values).toEqual([{ reserved: 3 }, { reserved: 3 }]);
+    expect(children.map(({ documents }) => documents)).toEqual([[{ flags: 1 }], [{ flags: 1 }]]);
+    await world.run(1_000);
+    expect(shop.child("a")?.status?.syncVersion).toBe(1);
+  });
+
+  test("keeps its epoch under a restarted parent", async () => {
+    const world = new World();
+    const { shop, child } = await pair(world);
+    const { epoch } = child;
+    world.kill(shop);
+    await world.run(2_000);
+    const again = world.node({ path: "shop", children: [{ id: "a" }] });
+    await world.up(again);
+    expect(child.epoch).toEqual(epoch);
+    expect(again.child("a")?.epoch).toBe(epoch.join("."));
+  });
+
+  test("is superseded by its successor, and stops", async () => {
+    const world = new World();
+    const { shop, child } = await pair(world);
+    const successor = foreign(world, "a", { boot: "another" });
+    successor.start();
+    await world.until(() => child.state === "ended");
+    await world.up(shop);
+    expect([successor.state, shop.child("a")?.epoch]).toEqual(["open", `${shop.epoch}.2`]);
+  });
+
+  test("answers kinds that it does not know, and is told of its own", async () => {
+    const world = new World();
+    const { shop } = await pair(world);
+    const open = world.sent("init.open").at(-1)?.frame?.messages[0];
+    const session = open?.kind === "init.open" ? open.session : "";
+    world.broker.publish("ft.local.down.shop.a", pack([1, session, 0, 0, 0, [[3, 1, 0, "a difference"]]]));
+    world.broker.publish("ft.local.up.shop.a", pack([1, session, 0, 0, 0, [[7, 42, 0]]]));
+    await world.run(100);
+    expect(shop.status.dropped).toEqual({ "unsupported by the child": 1, "unknown kind": 1 });
+    expect(world.sent("heartbeat.unsupported")[0]?.frame?.messages).toMatchObject([{ type: 7, unknownKind: 42 }]);
+  });
+
+  test("shuts down in order", async () => {
+    const world = new World();
+    const { shop, child } = await pair(world);
+    const links: string[] = [];
+    shop.on("child.changed", ({ state }) => links.push(state));
+    const startedAtMs = world.nowMs;
+    await world.settle(shop.shutdownTree({ timeoutMs: 5_000 }));
+    expect(links).toEqual(["left"]);
+    await world.until(() => child.state === "ended");
+    expect(world.nowMs - startedAtMs).toBeLessThan(100);
+    expect(world.clock.pending).toBe(0);
+  });
+});
