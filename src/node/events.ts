@@ -1,6 +1,7 @@
 /** What a node tells its user: typed events, and streams of them for `for await`. */
 import type { CoordinationState, DegradedReason } from "../../machines/coordination.js";
 import type { LinkState } from "../../machines/link.js";
+import { EventStream } from "./event-stream.js";
 import type { CommandError, DuplicatePathError, NodeFencedError } from "../errors.js";
 
 export interface StateChange {
@@ -45,12 +46,10 @@ export type EndReason = "stopped" | "shutdown" | "orphaned" | "fenced" | "duplic
 
 type Listener<T> = (event: T) => void;
 
-/** Events that a slow `for await` consumer can fall behind before the oldest are dropped. */
-const STREAM_BUFFER_MAX = 1024;
-
 export class NodeEmitter {
   readonly #listeners = new Map<string, Set<Listener<never>>>();
   readonly #streams = new Set<() => void>();
+  #isClosed = false;
 
   /** Adds a listener; the returned function removes it. */
   on<K extends keyof NodeEvents>(name: K, listener: Listener<NodeEvents[K]>): () => void {
@@ -78,35 +77,23 @@ export class NodeEmitter {
   }
 
   /** Events from now on, until the node ends, the signal aborts or the consumer breaks off. */
-  async *stream<K extends keyof NodeEvents>(name: K, signal?: AbortSignal): AsyncGenerator<NodeEvents[K], void, void> {
-    const buffer: NodeEvents[K][] = [];
-    let ended = false;
-    let wake: (() => void) | null = null;
-    const end = (): void => {
-      ended = true;
-      wake?.();
-    };
-    const off = this.on(name, (event) => {
-      if (buffer.push(event) > STREAM_BUFFER_MAX) buffer.shift();
-      wake?.();
-    });
-    this.#streams.add(end);
-    signal?.addEventListener("abort", end, { once: true });
-    try {
-      while (true) {
-        while (buffer.length > 0) yield buffer.shift() as NodeEvents[K];
-        if (ended || signal?.aborted === true) return;
-        await new Promise<void>((resolve) => (wake = resolve));
-      }
-    } finally {
+  stream<K extends keyof NodeEvents>(name: K, signal?: AbortSignal): EventStream<NodeEvents[K]> {
+    const end = (): void => stream.end();
+    const stream = new EventStream<NodeEvents[K]>(() => {
       off();
       this.#streams.delete(end);
       signal?.removeEventListener("abort", end);
-    }
+    });
+    const off = this.on(name, (event) => stream.push(event));
+    this.#streams.add(end);
+    signal?.addEventListener("abort", end, { once: true });
+    if (this.#isClosed || signal?.aborted === true) stream.end();
+    return stream;
   }
 
   /** Ends all streams and forgets all listeners. */
   close(): void {
+    this.#isClosed = true;
     for (const end of this.#streams) end();
     this.#listeners.clear();
   }

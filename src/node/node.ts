@@ -1,7 +1,7 @@
 /** The public face of a node. */
 import type { CoordinationState } from "../../machines/coordination.js";
 import { formatEpoch } from "../../machines/epoch.js";
-import { InvalidOptionError, PayloadTooLargeError, WrongStateError } from "../errors.js";
+import { InvalidOptionError, NodeEndedError, PayloadTooLargeError, WrongStateError } from "../errors.js";
 import { encodePayload } from "../protocol/payload.js";
 import { Caller } from "./caller.js";
 import type { CommandOptions, CommandOutcome, RequestOptions } from "./dispatch.js";
@@ -75,7 +75,7 @@ export interface Node extends AsyncDisposable {
   request<Output = unknown>(name: string, input?: unknown, options?: RequestOptions): Promise<Output>;
   /** Sends data of the node's own to its parent, which sees it as `child.reported`. Lost if there is no parent now. */
   report(data: unknown): void;
-  /** Gives the children a new version of the shared document; returns the version. */
+  /** Gives the children a new version of the shared document; returns the version. @throws NodeEndedError */
   synchronize(document: unknown): number;
 
   /** The cached view of all children, with the age of each. */
@@ -226,6 +226,7 @@ class RunningNode implements Node {
   }
 
   synchronize(document: unknown): number {
+    if (this.#runtime.phase === "ended") throw new NodeEndedError(this.path, "create a new one");
     return this.#runtime.synchronizer.publish(document);
   }
 

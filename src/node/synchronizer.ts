@@ -109,6 +109,7 @@ export class Synchronizer {
   /** One broadcast if every child is behind, which is the rule; else each that is. */
   #push(): void {
     this.#isPushScheduled = false;
+    if (this.#core.isOver) return;
     const links = [...this.#children.open()];
     if (links.length === 0) return;
     const { broadcaster } = this.#children;
