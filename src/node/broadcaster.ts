@@ -1,7 +1,8 @@
 /**
  * One publish for all children: the parent's broadcast sequence.
  *
- * B1. A child takes part from the number that its INIT.open names; what it misses is refilled over its own subject.
+ * B1. A child takes part from the number that its INIT.open names; what it misses is refilled over its own subject. What
+ *     was forgotten since concerned others, who were open then: an empty message takes its place.
  * B2. Acknowledgements never travel on the broadcast subject: children send them in whatever they send upward.
  * B3. What all open children acknowledged is forgotten, and the log is bounded.
  */
@@ -61,6 +62,12 @@ export class Broadcaster {
     this.#startRefill();
   }
 
+  /** A session was opened: sends what was broadcast since it was offered. */
+  catchUp(link: ChildLink): void {
+    for (let seq = link.broadcastAck + 1; seq <= this.#seq; seq++) link.channel?.forward(this.#at(seq));
+    if (link.broadcastAck < this.#seq) this.#startRefill();
+  }
+
   close(): void {
     this.#log = [];
     if (this.#refillTimer !== null) this.#core.options.clock.clearTimeout(this.#refillTimer);
@@ -83,13 +90,18 @@ export class Broadcaster {
   #refill(): void {
     this.#refillTimer = null;
     this.#forgetAcknowledged();
-    if (this.#log.length === 0) return;
-    const firstSeq = this.#seq - this.#log.length + 1;
+    let isNeeded = this.#log.length > 0;
     for (const link of this.#openLinks()) {
-      const missing = this.#log[link.broadcastAck + 1 - firstSeq];
-      if (missing !== undefined) link.channel?.forward(missing);
+      if (link.broadcastAck >= this.#seq) continue;
+      link.channel?.forward(this.#at(link.broadcastAck + 1));
+      isNeeded = true;
     }
-    this.#startRefill();
+    if (isNeeded) this.#startRefill();
+  }
+
+  #at(seq: number): Message {
+    const firstSeq = this.#seq - this.#log.length + 1;
+    return this.#log[seq - firstSeq] ?? { kind: "heartbeat.ack", seq: -seq };
   }
 
   #forgetAcknowledged(): void {

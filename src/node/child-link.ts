@@ -56,6 +56,8 @@ export class ChildLink {
   /** It has been ready since it came. */
   proven = false;
   boot = "";
+  /** The announcement that the latest session answered. */
+  attempt = 0;
   epoch: Epoch = [];
   channel: Channel | null = null;
   offer: Offer | null = null;
@@ -114,6 +116,7 @@ export class ChildLink {
     this.channel?.close();
     this.offer = null;
     this.boot = offer.boot;
+    this.attempt = offer.attempt;
     this.epoch = offer.epoch;
     this.requestsTaken = 0;
     this.broadcastAck = offer.broadcastStart;

@@ -204,6 +204,7 @@ export class Children {
     link.accept(offer);
     // The child takes no broadcast before it knows that the session is its own.
     link.channel?.acknowledge();
+    this.broadcaster.catchUp(link);
     link.channel?.flush();
     if (displaced) this.#fence(link, boot);
   }
@@ -228,11 +229,11 @@ export class Children {
     }
   }
 
-  /** A child tells that another parent of our path outranks us. */
+  /** A child tells that it obeys another parent of our path, which outranks us or has the same epoch. */
   #accused(id: string, message: ErrorFenced | ErrorDuplicate): void {
     if (message.boot !== this.#core.boot) return this.#core.drop(id, "addressed to another process");
     if (message.kind === "error.duplicate") return this.#port.refusedAsDuplicate();
-    if (compareEpochs(message.epoch, this.#core.epoch) <= 0) return this.#core.drop(id, "stale epoch");
+    if (compareEpochs(message.epoch, this.#core.epoch) < 0) return this.#core.drop(id, "stale epoch");
     this.#port.newerParentSeen(message.epoch, true);
   }
 
@@ -259,6 +260,7 @@ export class Children {
 
   #answer(link: ChildLink, message: ReadyAnnounce, version: number): void {
     const { childBoot, attempt } = message;
+    if (link.boot === childBoot && attempt <= link.attempt) return this.#core.drop(link.id, "stale announcement");
     if (link.offer?.boot === childBoot && attempt <= link.offer.attempt) {
       if (attempt === link.offer.attempt) this.#sendOffer(link, link.offer);
       return;

@@ -10,6 +10,7 @@ import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
 import type { Executor } from "./executor.js";
 import { Parking } from "./parking.js";
+import { RelayMemory } from "./relay-memory.js";
 import type { Synchronizer } from "./synchronizer.js";
 
 export interface CommandRouterPort {
@@ -26,12 +27,16 @@ export class CommandRouter {
   readonly #port: CommandRouterPort;
   /** Commands passed on, by id: to whom a cancel goes. */
   readonly #relayed = new Map<string, { readonly link: ChildLink; readonly sink: CallSink }>();
+  readonly #memory: RelayMemory;
   readonly #parking: Parking;
+  /** Counts the sessions with the parent. */
+  #session = 0;
   /** Commands of this session that arrived. */
   #taken = 0;
 
   constructor(port: CommandRouterPort) {
     this.#port = port;
+    this.#memory = new RelayMemory(port.core.options.outcomesMax, port.core.options.outcomesMaxBytes);
     this.#parking = new Parking(port.core, port.synchronizer);
   }
 
@@ -41,12 +46,14 @@ export class CommandRouter {
   }
 
   newSession(): void {
+    this.#session++;
     this.#taken = 0;
   }
 
   receive(message: CommandRun): void {
     this.#taken++;
     const sink = this.#answerUp(message.commandId);
+    if (this.#isKnown(message, sink)) return;
     const refusal = this.#port.refusal();
     if (refusal !== null) return sink.settle(refusal);
     const { receivedVersion } = this.#port.synchronizer;
@@ -84,15 +91,22 @@ export class CommandRouter {
     link.calls.submit({ ...call, target: rest });
   }
 
+  /** Sent again over a new session: it is answered, or will be, whatever state this node is in by now. */
+  #isKnown({ commandId, target }: CommandRun, sink: CallSink): boolean {
+    if (target === "") return this.#port.executor.rejoin(commandId, sink);
+    if (this.#relayed.has(commandId)) return true;
+    const outcome = this.#memory.recall(commandId, this.#session);
+    if (outcome !== undefined) sink.settle(outcome);
+    return outcome !== undefined;
+  }
+
   #start(message: CommandRun, sink: CallSink, deadlineMs: number): void {
     if (message.target === "") this.#port.executor.accept(toCall(message, deadlineMs), sink);
     else this.#relay(message, sink, deadlineMs);
   }
 
-  /** One that is under way already was sent again over a new session: its answer will come. */
   #relay(message: CommandRun, sink: CallSink, deadlineMs: number): void {
     const { core, children } = this.#port;
-    if (this.#relayed.has(message.commandId)) return;
     const { childId } = splitTarget(message.target);
     const link = children.get(childId);
     const call: OutgoingCall = {
@@ -118,6 +132,7 @@ export class CommandRouter {
       progress: (value) => sink.progress(value),
       settle: (outcome) => {
         this.#relayed.delete(commandId);
+        this.#memory.note(commandId, outcome, this.#session);
         sink.settle(outcome);
       },
     };

@@ -77,16 +77,19 @@ export class Executor {
 
   /** Takes a call, or answers it at once: from the cache, or because it cannot be taken. */
   accept(call: Call, sink: CallSink): void {
-    const stored = this.#outcomes.get(call.id);
-    if (stored !== undefined) return sink.settle(stored);
-    const known = this.#running.get(call.id) ?? this.#queue.get(call.id);
-    if (known !== undefined) {
-      known.sink = sink;
-      return;
-    }
+    if (this.rejoin(call.id, sink)) return;
     const refusal = this.#refusal(call);
     if (refusal !== null) return sink.settle(refusal);
     this.#enqueue(call, sink);
+  }
+
+  /** Answers a call that is known already: now, or when it ends. Returns whether it is. */
+  rejoin(id: string, sink: CallSink): boolean {
+    const stored = this.#outcomes.get(id);
+    const known = this.#running.get(id) ?? this.#queue.get(id);
+    if (stored !== undefined) sink.settle(stored);
+    else if (known !== undefined) known.sink = sink;
+    return stored !== undefined || known !== undefined;
   }
 
   /** Cancels a call; one that is not here yet will be answered as cancelled when it comes. */

@@ -10,11 +10,11 @@ import type { Outcome } from "./call.js";
 /** What an entry costs besides its output, bytes. */
 const ENTRY_BYTES = 256;
 
-export class OutcomeCache {
+export class OutcomeCache<Kept extends Outcome = Outcome> {
   readonly #entriesMax: number;
   readonly #bytesMax: number;
-  #young = new Map<string, Outcome>();
-  #old = new Map<string, Outcome>();
+  #young = new Map<string, Kept>();
+  #old = new Map<string, Kept>();
   #youngBytes = 0;
 
   /** Keeps at most `entriesMax` outcomes and about `bytesMax` bytes of them. */
@@ -23,11 +23,11 @@ export class OutcomeCache {
     this.#bytesMax = bytesMax;
   }
 
-  get(id: string): Outcome | undefined {
+  get(id: string): Kept | undefined {
     return this.#young.get(id) ?? this.#old.get(id);
   }
 
-  set(id: string, outcome: Outcome): void {
+  set(id: string, outcome: Kept): void {
     if (this.get(id) !== undefined) return;
     const bytes = outcome.output.length + ENTRY_BYTES;
     const isFull = this.#young.size >= Math.ceil(this.#entriesMax / 2) || this.#youngBytes + bytes > this.#bytesMax / 2;

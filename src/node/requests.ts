@@ -6,6 +6,7 @@ import { CallTable, type OutgoingCall } from "./call-table.js";
 import type { ChildLink } from "./child-link.js";
 import type { NodeCore } from "./core.js";
 import type { Executor } from "./executor.js";
+import { RelayMemory } from "./relay-memory.js";
 
 export interface RequestsPort {
   readonly core: NodeCore;
@@ -22,9 +23,11 @@ export class Requests {
   readonly #port: RequestsPort;
   /** Requests of children passed on, by child and id. */
   readonly #relayed = new Map<string, CallSink>();
+  readonly #memory: RelayMemory;
 
   constructor(port: RequestsPort) {
     this.#port = port;
+    this.#memory = new RelayMemory(port.core.options.outcomesMax, port.core.options.outcomesMaxBytes);
     this.calls = new CallTable({
       clock: port.core.options.clock,
       queueMax: port.core.options.linkQueueMax,
@@ -50,13 +53,16 @@ export class Requests {
     if (Object.hasOwn(core.options.requests, name) || !hasUplink) {
       return executor.accept({ id: requestKey(link, requestId), name, input, deadlineMs, meta }, sink);
     }
-    this.#relay(requestKey(link, requestId), message, sink);
+    const outcome = this.#memory.recall(requestKey(link, requestId), sessionOf(link));
+    if (outcome === undefined) this.#relay(link, message, sink);
+    else sink.settle(outcome);
   }
 
   /** One that is under way already was sent again over a new session: its answer will come. */
-  #relay(key: string, message: StatusRequest, sink: CallSink): void {
+  #relay(link: ChildLink, message: StatusRequest, sink: CallSink): void {
     const { core } = this.#port;
     const { requestId, name, input, deadlineMs, meta } = message;
+    const key = requestKey(link, requestId);
     if (this.#relayed.has(key)) return;
     if (estimateBytes(message) > core.maxBodyBytes()) {
       return sink.settle(refused("TOO_LARGE_FOR_HOP", `${core.path} cannot pass on a message of this size`));
@@ -65,6 +71,7 @@ export class Requests {
       progress: () => {},
       settle: (outcome) => {
         this.#relayed.delete(key);
+        this.#memory.note(key, outcome, sessionOf(link));
         sink.settle(outcome);
       },
     };
@@ -124,6 +131,10 @@ export class Requests {
     if (outcome.output.length <= this.#port.core.maxBodyBytes()) return outcome;
     return uncompleted("failed", "RESULT_NOT_SENDABLE", "the result is too large to be passed on");
   }
+}
+
+function sessionOf(link: ChildLink): string {
+  return link.channel?.session ?? "";
 }
 
 /** Requests of different children may bear the same id. */

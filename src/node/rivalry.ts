@@ -3,7 +3,9 @@
  *
  * Y1. A root that only starts outranks whoever was there before: its clock may be behind.
  * Y2. Whoever a child refuses, because it obeys the newer parent, is superseded.
- * Y3. What an announcement says of a newer parent may be out of date. If that parent lives, some child of it refuses us
+ * Y3. Roots that took their epochs from the clock within one millisecond share them. A child of one then refuses the
+ *     other, which raises its epoch by a random amount; of two that do so, the greater one counts.
+ * Y4. What an announcement says of a newer parent may be out of date. If that parent lives, some child of it refuses us
  *     when asked. If none does for as long as silence takes to mean death, it is dead, and its children must not be
  *     lost: a root outranks it; any other node was superseded at some time, and ends so that it can be started anew.
  */
@@ -20,6 +22,9 @@ export interface RivalryPort {
   superseded(epoch: Epoch): void;
 }
 
+/** Rivals that outrank the same epoch must not meet again. */
+const RAISE_SPREAD = 1_000;
+
 export class Rivalry {
   readonly #port: RivalryPort;
   #newest: Epoch = [];
@@ -35,8 +40,9 @@ export class Rivalry {
       this.#outrank(epoch);
       return true;
     }
-    if (isCertain) this.#port.superseded(epoch);
-    else this.#doubt(epoch);
+    if (!isCertain) this.#doubt(epoch);
+    else if (compareEpochs(epoch, this.#port.core.epoch) > 0) this.#port.superseded(epoch);
+    else if (this.#port.isRoot) this.#outrank(epoch);
     return false;
   }
 
@@ -58,7 +64,8 @@ export class Rivalry {
   }
 
   #outrank(epoch: Epoch): void {
-    this.#port.core.epoch = [(epoch[0] ?? 0) + 1];
+    const { core } = this.#port;
+    core.epoch = [(epoch[0] ?? 0) + 1 + Math.floor(core.options.random() * RAISE_SPREAD)];
     this.#port.probe();
   }
 }

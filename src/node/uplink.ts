@@ -285,8 +285,11 @@ export class Uplink {
   }
 
   /** Why an offer cannot count, whoever made it; null when it can. */
-  #faultOf({ attempt, parentEpoch, version }: InitOpen): string | null {
+  #faultOf({ attempt, epoch, parentEpoch, version }: InitOpen): string | null {
     if (!this.#announcer.isSeeking || attempt !== this.#announcer.attempt) return "stale offer";
+    // Made by another parent before this process had an epoch: it keeps the one it has.
+    const own = this.#core.epoch;
+    if (own.length > 0 && compareEpochs(epoch, own) !== 0) return "stale offer";
     if (compareEpochs(parentEpoch, this.#parentEpoch) < 0) return "stale epoch";
     return version < PROTOCOL_VERSION_MIN || version > PROTOCOL_VERSION_MAX ? "protocol version" : null;
   }

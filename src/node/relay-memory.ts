@@ -1,0 +1,42 @@
+/**
+ * What calls that were passed on came to: an answer may be lost with the session that it was sent into. Whoever asked
+ * then sends the call again, and it must not run again elsewhere.
+ *
+ * "unknown" is different: its caller may try the same call anew. One who asks again in the session in which it was told so
+ * does just that; one who asks in another session may not have heard the answer.
+ */
+import type { Outcome } from "./call.js";
+import { OutcomeCache } from "./outcome-cache.js";
+
+interface Remembered extends Outcome {
+  /** In which it was last told. */
+  session: number | string;
+  isSpent: boolean;
+}
+
+export class RelayMemory {
+  readonly #outcomes: OutcomeCache<Remembered>;
+
+  /** Keeps at most `entriesMax` outcomes and about `bytesMax` bytes of them. */
+  constructor(entriesMax: number, bytesMax: number) {
+    this.#outcomes = new OutcomeCache<Remembered>(entriesMax, bytesMax);
+  }
+
+  /** The outcome is told in this session. One that never started leaves nothing to remember. */
+  note(id: string, outcome: Outcome, session: number | string): void {
+    if (outcome.status === "notStarted") return;
+    const remembered = { ...outcome, session, isSpent: false };
+    const spent = this.#outcomes.get(id);
+    if (spent === undefined) this.#outcomes.set(id, remembered);
+    else Object.assign(spent, remembered);
+  }
+
+  /** What to tell one who sends a call in this session; undefined when the call is to be passed on. */
+  recall(id: string, session: number | string): Outcome | undefined {
+    const remembered = this.#outcomes.get(id);
+    if (remembered === undefined || remembered.isSpent) return undefined;
+    remembered.isSpent = remembered.status === "unknown" && remembered.session === session;
+    remembered.session = session;
+    return remembered.isSpent ? undefined : remembered;
+  }
+}
