@@ -47,7 +47,7 @@ export class Caller {
     options: FanOutOptions = {},
   ): FanOut<Output> {
     const ids = targets === "*" ? Array.from(this.#runtime.children.attached(), ({ id }) => id) : targets;
-    const needed = completionsNeeded(options.until, ids.length);
+    const needed = completionsNeeded(options.until, targets === "*" ? Infinity : ids.length);
     const { core } = this.#runtime;
     const template = prepareCall(core, ids[0] ?? "", name, input, options);
     this.#requireStarted();

@@ -13,7 +13,7 @@ import { type CallSink, type Outcome, uncompleted, withoutCertainty } from "./ca
 import type { OutgoingCall } from "./call-table.js";
 import type { NodeCore } from "./core.js";
 import { assertCommandName } from "./handlers.js";
-import { delay, positiveInteger } from "./options.js";
+import { atLeast, callable, delay, flag, positiveInteger } from "./option-checks.js";
 
 export interface RetryOptions extends BackoffOptions {
   /** Times that the command is sent in all. */
@@ -126,11 +126,11 @@ export function prepareCall(
     input: encodePayload(input, "input"),
     startedAtMs: nowMs,
     deadlineAtMs: nowMs + timeoutMs,
-    idempotent,
+    idempotent: flag("idempotent", idempotent),
     retry: resolveRetry(options, idempotent),
     minSyncVersion,
     meta,
-    onProgress: options.onProgress ?? null,
+    onProgress: options.onProgress === undefined ? null : callable("onProgress", options.onProgress),
   };
   assertSize(core, call);
   return call;
@@ -147,11 +147,13 @@ function resolveRetry(options: CommandOptions, idempotent: boolean): RetryOption
   if (retry !== undefined && !idempotent) {
     throw new InvalidOptionError("retry", retry, "given only with idempotent: true");
   }
-  return {
+  const resolved = {
     attemptsMax: positiveInteger("retry.attemptsMax", retry?.attemptsMax ?? RETRY.attemptsMax),
     baseMs: delay("retry.baseMs", retry?.baseMs ?? RETRY.baseMs),
     maxMs: delay("retry.maxMs", retry?.maxMs ?? RETRY.maxMs),
   };
+  atLeast("retry.maxMs", resolved.maxMs, "retry.baseMs", resolved.baseMs);
+  return resolved;
 }
 
 /** What a call takes besides its input and headers, bytes, at most. */

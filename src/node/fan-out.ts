@@ -20,7 +20,7 @@ export interface FanOut<Output = unknown> extends AsyncIterable<CommandOutcome<O
   readonly outcomes: Promise<readonly CommandOutcome<Output>[]>;
 }
 
-/** How many completions decide; null for waiting for all. */
+/** How many completions decide; null for waiting for all. `targets` is Infinity where their number is not the caller's. */
 export function completionsNeeded(until: FanOutOptions["until"], targets: number): number | null {
   if (until === undefined || until === "all") return null;
   const needed = until === "first" ? 1 : until.quorum;
@@ -77,6 +77,7 @@ async function collect(
   arrived: CommandOutcome[],
   tell: () => void,
 ): Promise<readonly CommandOutcome[]> {
+  if (plan.needed !== null && plan.needed > plan.targets.length) throw impossible(plan, 0);
   let completions = 0;
   const note = (outcome: CommandOutcome): void => {
     arrived.push(outcome);

@@ -3,6 +3,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Epoch } from "../../machines/epoch.js";
 import { InvalidOptionError } from "../errors.js";
 import type { Meta } from "../protocol/messages.js";
+import { record } from "./option-checks.js";
 import { InvalidInput, type Invocation, type PreparedHandler } from "./executor.js";
 
 /** What a handler knows of its call. */
@@ -105,14 +106,14 @@ const NAME_LENGTH_MAX = 64;
 
 /** @throws InvalidOptionError */
 export function assertCommands(option: string, commands: Commands): void {
-  for (const name of Object.keys(commands)) {
+  for (const name of Object.keys(record(option, commands))) {
     assertCommandName(`${option} name`, name);
     const command: unknown = commands[name];
     const run = typeof command === "function" ? command : (command as Partial<ValidatedHandler> | null)?.run;
     if (typeof run !== "function") {
       throw new InvalidOptionError(`${option}.${name}`, command, "a function or { input: schema, run: function }");
     }
-    if (typeof command === "object") assertSchema(`${option}.${name}.input`, command as Partial<ValidatedHandler>);
+    if (typeof command !== "function") assertSchema(`${option}.${name}.input`, command as Partial<ValidatedHandler>);
   }
 }
 

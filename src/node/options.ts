@@ -11,6 +11,18 @@ import { assertPath, assertToken } from "../protocol/path.js";
 import type { Transport } from "../transport/transport.js";
 import type { Commands } from "./handlers.js";
 import { assertCommands } from "./handlers.js";
+import {
+  assertThreshold,
+  assertTransport,
+  atLeast,
+  callable,
+  delay,
+  flag,
+  list,
+  positiveInteger,
+  record,
+  withMethods,
+} from "./option-checks.js";
 
 export interface ChildOptions {
   /** The child's id: the last token of its path. */
@@ -135,10 +147,10 @@ export interface ResolvedNodeOptions {
   readonly random: Random;
 }
 
-const ORPHAN_POLICIES: readonly OrphanPolicy[] = ["continue", "pause", "stop"];
+const LOGGER_METHODS = ["debug", "info", "warn", "error"];
+const CLOCK_METHODS = ["now", "wallNow", "setTimeout", "clearTimeout", "defer"];
 
-/** Timer delays above this wrap around in Node. */
-const DELAY_MAX_MS = 2 ** 31 - 1;
+const ORPHAN_POLICIES: readonly OrphanPolicy[] = ["continue", "pause", "stop"];
 
 /**
  * Checks and completes the options.
@@ -146,7 +158,7 @@ const DELAY_MAX_MS = 2 ** 31 - 1;
  * @throws InvalidOptionError, InvalidPathError
  */
 export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
-  const { path, transport, clock = realClock, random = Math.random } = options;
+  const { path, transport, clock = realClock, random = Math.random } = record("options", options);
   assertPath("path", path);
   assertTransport(transport);
   const resolved: ResolvedNodeOptions = {
@@ -160,11 +172,11 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     ...resolveBounds(options),
     thresholds: resolveThresholds(options),
     onOrphaned: options.onOrphaned ?? "continue",
-    epochStore: options.epochStore ?? null,
-    logger: options.logger ?? null,
+    epochStore: options.epochStore ? withMethods("epochStore", options.epochStore, ["next"]) : null,
+    logger: options.logger ? withMethods("logger", options.logger, LOGGER_METHODS) : null,
     inspect: options.inspect ?? null,
-    clock,
-    random,
+    clock: withMethods("clock", clock, CLOCK_METHODS),
+    random: callable("random", random),
   };
   assertRelations(resolved);
   return resolved;
@@ -173,16 +185,18 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
 function resolveChildren(
   options: NodeOptions,
 ): Pick<ResolvedNodeOptions, "children" | "acceptJoining" | "childrenMax"> {
-  const children = options.children ?? [];
   const seen = new Set<string>();
-  children.forEach(({ id }, index) => {
-    assertToken(`children[${index}].id`, id);
-    if (seen.has(id)) throw new InvalidOptionError(`children[${index}].id`, id, "unique among the children");
+  const children = list("children", options.children ?? []).map((child, index) => {
+    const option = `children[${index}]`;
+    const { id, critical = false } = record(option, child);
+    assertToken(`${option}.id`, id);
+    if (seen.has(id)) throw new InvalidOptionError(`${option}.id`, id, "unique among the children");
     seen.add(id);
+    return { id, critical: flag(`${option}.critical`, critical) };
   });
   return {
-    children: children.map(({ id, critical = false }) => ({ id, critical })),
-    acceptJoining: options.acceptJoining ?? true,
+    children,
+    acceptJoining: flag("acceptJoining", options.acceptJoining ?? true),
     childrenMax: positiveInteger("childrenMax", options.childrenMax ?? 10_000),
   };
 }
@@ -230,35 +244,6 @@ function resolveThresholds(options: NodeOptions): Thresholds {
   return thresholds;
 }
 
-function assertThreshold(option: string, threshold: Threshold): void {
-  if ("count" in threshold) {
-    positiveInteger(`${option}.count`, threshold.count);
-    return;
-  }
-  const { fraction } = threshold;
-  if (!(typeof fraction === "number" && fraction > 0 && fraction <= 1)) {
-    throw new InvalidOptionError(`${option}.fraction`, fraction, "a number above 0 and at most 1");
-  }
-}
-
-/** Bytes that the largest message without user data takes, rounded up: an error with its text in three-byte characters. */
-const TRANSPORT_PAYLOAD_MIN = 8_192;
-
-function assertTransport(transport: unknown): void {
-  const candidate = transport as Partial<Transport> | null | undefined;
-  if (typeof candidate?.publish !== "function" || typeof candidate.subscribe !== "function") {
-    throw new InvalidOptionError(
-      "transport",
-      transport,
-      "a Transport, such as memoryTransport() or await connectNats(…)",
-    );
-  }
-  const { maxPayloadBytes = 0 } = candidate;
-  if (!(maxPayloadBytes >= TRANSPORT_PAYLOAD_MIN)) {
-    throw new InvalidOptionError("transport.maxPayloadBytes", maxPayloadBytes, `>= ${TRANSPORT_PAYLOAD_MIN}`);
-  }
-}
-
 function assertRelations(options: ResolvedNodeOptions): void {
   const { heartbeat, failureDetector, backoff, treeId, children, childrenMax } = options;
   atLeast("heartbeat.maxMs", heartbeat.maxMs, "heartbeat.minMs", heartbeat.minMs);
@@ -277,21 +262,4 @@ function assertRelations(options: ResolvedNodeOptions): void {
   }
   assertCommands("commands", options.commands);
   assertCommands("requests", options.requests);
-}
-
-function atLeast(option: string, value: number, otherName: string, other: number): void {
-  if (value < other) throw new InvalidOptionError(option, value, `>= ${otherName} (${other})`);
-}
-
-export function positiveInteger(option: string, value: number): number {
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidOptionError(option, value, "an integer >= 1");
-  return value;
-}
-
-/** A delay in milliseconds, 1 to 2^31 - 1. */
-export function delay(option: string, value: number): number {
-  if (!(Number.isFinite(value) && value >= 1 && value <= DELAY_MAX_MS)) {
-    throw new InvalidOptionError(option, value, `a number of milliseconds from 1 to ${DELAY_MAX_MS}`);
-  }
-  return value;
 }

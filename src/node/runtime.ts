@@ -23,7 +23,8 @@ import type { EndReason, StateChange } from "./events.js";
 import { Executor } from "./executor.js";
 import { type Commands, handlerLookup } from "./handlers.js";
 import { Lease } from "./lease.js";
-import { positiveInteger, type ResolvedNodeOptions } from "./options.js";
+import { positiveInteger } from "./option-checks.js";
+import type { ResolvedNodeOptions } from "./options.js";
 import { ParentInbox } from "./parent-inbox.js";
 import { Pulse, type PulsePort } from "./pulse.js";
 import { Reporter } from "./reporter.js";
@@ -292,7 +293,10 @@ export class NodeRuntime {
       nextInMs: () => this.#pulse.childrenPromiseMs,
       syncVersion: () => this.synchronizer.version,
       newerParentSeen: (epoch, isCertain) => this.#rivalry.seen(epoch, isCertain),
-      refusedAsDuplicate: () => this.#duplicate(),
+      // A parent that other children obey is not turned away by one.
+      refusedAsDuplicate: () => {
+        if (!this.#isEstablished) this.#duplicate();
+      },
     };
   }
 

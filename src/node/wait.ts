@@ -1,7 +1,8 @@
 /** Waiting for a node's state. */
 import type { CoordinationState } from "../../machines/coordination.js";
-import { NodeEndedError, WaitTimeoutError } from "../errors.js";
-import { delay } from "./options.js";
+import { InvalidOptionError, NodeEndedError, WaitTimeoutError } from "../errors.js";
+import { STATES } from "../protocol/messages.js";
+import { delay } from "./option-checks.js";
 import type { NodeRuntime } from "./runtime.js";
 
 export interface WaitOptions {
@@ -19,6 +20,7 @@ export async function untilState(
   const { core, coordinator } = runtime;
   const { path, emitter } = core;
   const { clock } = core.options;
+  if (!STATES.includes(state)) throw new InvalidOptionError("state", state, `one of ${STATES.join(", ")}`);
   const limitMs = timeoutMs === undefined ? null : delay("timeoutMs", timeoutMs);
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) return reject(signal.reason as Error);

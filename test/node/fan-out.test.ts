@@ -154,6 +154,19 @@ describe("until the first, until a quorum", () => {
     expect(children.map(({ status }) => status.running)).toEqual([0, 0, 0, 0]);
   });
 
+  test('of "*" that are too few: nobody is asked', async () => {
+    const world = new World();
+    const { shop } = await family(world);
+    const before = world.sent("command.run").length;
+    const fanOut = shop.fanOut("*", "hang", {}, { until: { quorum: 5 } });
+    expect(await world.failure(fanOut.outcomes, 0)).toMatchObject({ code: "QUORUM_IMPOSSIBLE" });
+    const lonely = world.node({ path: "lonely" });
+    await world.up(lonely);
+    const first = lonely.fanOut("*", "x", {}, { until: "first" });
+    expect(await world.failure(first.outcomes, 0)).toMatchObject({ code: "QUORUM_IMPOSSIBLE" });
+    expect(world.sent("command.run")).toHaveLength(before);
+  });
+
   test.each([0, 5, 1.5, Number.NaN])("a quorum of %d of four is refused at the call", async (quorum) => {
     const world = new World();
     const { shop } = await family(world);
