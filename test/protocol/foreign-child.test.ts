@@ -21,7 +21,7 @@ interface ForeignOptions {
 
 /** Section 18: the smallest child. */
 class ForeignChild {
-  state: "seeking" | "open" | "ending" | "ended" = "seeking";
+  state: "alone" | "open" | "ending" | "ended" = "alone";
   epoch: readonly number[] = [];
   /** Documents that arrived. */
   readonly documents: unknown[] = [];
@@ -29,10 +29,13 @@ class ForeignChild {
   readonly #subscriptions: { unsubscribe(): void }[] = [];
   readonly #timers = new Map<string, Timer>();
   readonly #outcomes = new Map<string, unknown[]>();
+  #isSeeking = false;
   #attempt = 0;
   #parentEpoch: readonly number[] = [];
   #session = "";
   #broadcastSession = "";
+  /** The parent has spoken in this session. */
+  #isConfirmed = false;
   #unicast = new Incoming(0);
   #broadcast = new Incoming(0);
   #nextSeq = 1;
@@ -53,8 +56,8 @@ class ForeignChild {
     const { transport, path } = this.#options;
     const parent = path.slice(0, path.lastIndexOf("."));
     this.#subscriptions.push(
-      transport.subscribe(`ft.local.down.${path}`, (bytes) => this.#receive(bytes, this.#session)),
-      transport.subscribe(`ft.local.all.${parent}`, (bytes) => this.#receive(bytes, this.#broadcastSession)),
+      transport.subscribe(`ft.local.down.${path}`, (bytes) => this.#receive(bytes, { isDirect: true })),
+      transport.subscribe(`ft.local.all.${parent}`, (bytes) => this.#receive(bytes, { isDirect: false })),
     );
     this.#announce();
   }
@@ -63,24 +66,28 @@ class ForeignChild {
 
   #announce(): void {
     const { boot } = this.#options;
+    this.#isSeeking = true;
     this.#attempt++;
     this.#publish("", [9, 0, 0, "local", boot, this.#attempt, this.epoch, this.#parentEpoch, 1, 1]);
     this.#after("announce", 200, () => this.#announce());
   }
 
-  #receive(bytes: Uint8Array, expected: string): void {
+  #receive(bytes: Uint8Array, { isDirect }: { readonly isDirect: boolean }): void {
     const [, session, ack, , , messages] = unpack(bytes) as [number, string, number, number, number, Wire[]];
-    if (session === "") for (const message of messages) this.#receiveOutside(message);
-    else if (session === expected) this.#receiveInside(messages, session === this.#session ? ack : 0);
+    if (session === "") return messages.forEach((message) => this.#receiveOutside(message, isDirect));
+    if (this.state === "alone" || session !== (isDirect ? this.#session : this.#broadcastSession)) return;
+    this.#after("silence", 11_000, () => this.#lose());
+    if (isDirect) this.#isConfirmed = true;
+    if (isDirect) this.#takeAck(ack);
+    this.#take(messages.filter(([, , seq]) => this.#isConfirmed || seq === 0));
   }
 
-  #receiveOutside(message: Wire): void {
+  #receiveOutside(message: Wire, isDirect: boolean): void {
     switch (nameOf(message)) {
       case "INIT.open":
         return this.#offered(message);
       case "INIT.probe":
-        if (this.state === "seeking" || (this.state === "open" && isNewer(message[5], this.#parentEpoch))) {
-          this.state = "seeking";
+        if (this.#isSeeking || (this.state === "open" && (isDirect || isNewer(message[5], this.#parentEpoch)))) {
           this.#announce();
         }
         return;
@@ -94,13 +101,15 @@ class ForeignChild {
   #offered(message: Wire): void {
     const [, , , treeId, , parentEpoch, boot, attempt, session, epoch, , broadcastSession, broadcastSeq] = message;
     if (treeId !== "local" || boot !== this.#options.boot || attempt !== this.#attempt) return;
-    if (this.state !== "seeking") return;
+    if (!this.#isSeeking) return;
+    this.#isSeeking = false;
     this.#stop("announce");
     this.state = "open";
     this.#parentEpoch = parentEpoch as number[];
     this.#session = session as string;
     this.epoch = epoch as number[];
     this.#broadcastSession = broadcastSession as string;
+    this.#isConfirmed = false;
     this.#unicast = new Incoming(0);
     this.#broadcast = new Incoming(broadcastSeq as number);
     this.#nextSeq = 1;
@@ -110,11 +119,15 @@ class ForeignChild {
     this.#beat();
   }
 
+  #lose(): void {
+    this.state = "alone";
+    for (const name of this.#timers.keys()) this.#stop(name);
+    this.#announce();
+  }
+
   // 7. Delivery
 
-  #receiveInside(messages: readonly Wire[], ack: number): void {
-    if (this.state === "seeking" || this.state === "ended") return;
-    this.#takeAck(ack);
+  #take(messages: readonly Wire[]): void {
     for (const message of messages) {
       const seq = message[2] as number;
       if (seq === 0) this.#handle(message);
@@ -186,6 +199,8 @@ class ForeignChild {
         if (this.state !== "ending") this.#sendSequenced([10, 1, 0]);
         this.state = "ending";
         return;
+      case "SHUTDOWN.leaving":
+        return this.#lose();
       case "COMMAND.cancel":
       case "COMMAND.reply":
       case "HEARTBEAT.beat":
@@ -271,6 +286,7 @@ const NAMES: Readonly<Record<string, string>> = {
   "4.1": "HEARTBEAT.ack",
   "4.2": "HEARTBEAT.unsupported",
   "5.0": "SHUTDOWN.stop",
+  "5.1": "SHUTDOWN.leaving",
   "5.2": "SHUTDOWN.fenced",
 };
 
@@ -423,6 +439,30 @@ describe("a child from the document", () => {
     await world.up(again);
     expect(child.epoch).toEqual(epoch);
     expect(again.child("a")?.epoch).toBe(epoch.join("."));
+  });
+
+  test("seeks again when its parent leaves, and when it falls silent", async () => {
+    for (const goes of ["stops", "dies"]) {
+      const world = new World();
+      const { shop, child } = await pair(world);
+      if (goes === "stops") await world.settle(shop.stop());
+      else world.kill(shop);
+      await world.until(() => child.state === "alone");
+      await world.up(world.node({ path: "shop", children: [{ id: "a" }] }));
+      expect(child.state).toBe("open");
+    }
+  });
+
+  test("goes on after an outage, and under a parent that failed and recovered", async () => {
+    const world = new World();
+    const { shop, child } = await pair(world);
+    world.processOf(shop).disconnect();
+    await world.run(5_000);
+    world.processOf(shop).reconnect();
+    await world.settle(shop.command("a", "nothing"));
+    shop.fail("a moment");
+    await world.up(shop);
+    expect(child.state).toBe("open");
   });
 
   test("is superseded by its successor, and stops", async () => {
