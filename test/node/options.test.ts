@@ -17,7 +17,7 @@ const COUNTS = [0, -1, 1.5, Number.NaN, Infinity, 2 ** 60, "5"];
 /** What createNode says to one option that is wrong. */
 function refusal(options: Record<string, unknown>): unknown {
   try {
-    createNode({ path: "shop", transport, ...options } as unknown as NodeOptions);
+    createNode({ path: "shop", transport, ...options });
   } catch (error) {
     return error;
   }
