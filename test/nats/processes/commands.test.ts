@@ -17,7 +17,7 @@ const CASES: readonly { readonly path: string; readonly first: string; readonly 
     { path: "d", first: "parent", client: "nats3" },
   ];
 
-test.each(CASES)(
+test.concurrent.each(CASES)(
   "completes when the $first was there first, client $client",
   async ({ path, first, client = "default" }) => {
     const [parent, child] = await Promise.all([

@@ -1,8 +1,10 @@
 /** The server dies and comes back: nobody is mistaken for dead, and what was ordered meanwhile is done once. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { CommandOutcome } from "../../../src/index.js";
 import {
   epochOf,
+  eventually,
   FAST,
   type NodeProcess,
   ownEpoch,
@@ -67,7 +69,7 @@ test("commands under way when the server dies end once, even if the outage is lo
   await untilState(root, "SYNCHRONIZED");
   const epochs = await Promise.all(nodes.map(ownEpoch));
   const underWay = [root.command("one", "nap", { ms: 1_000 }), root.command("one", "nap", { ms: 100 })];
-  await expect.poll(() => world.journal().filter(({ path }) => path === "b.one").length).toBe(2);
+  await eventually(() => world.journal().filter(({ path }) => path === "b.one").length, 2);
   await world.server.kill("SIGKILL");
   await sleep(2_500);
   await world.server.restart();
@@ -75,4 +77,22 @@ test("commands under way when the server dies end once, even if the outage is lo
   expect(outcomes.map(({ status }) => status)).toEqual(["completed", "completed"]);
   await expectHealthy(nodes, epochs);
   expect(world.journal().filter(({ path, phase }) => path === "b.one" && phase === "began")).toHaveLength(2);
+});
+
+test("commands that outages interrupt again and again run once each, without being declared idempotent", async () => {
+  const [parent, child] = await Promise.all([
+    world.run({ path: "c", options: { ...FAST, children: remote("one") } }),
+    world.run({ path: "c.one", options: FAST }),
+  ]);
+  await untilState(parent, "SYNCHRONIZED");
+  const ordered: Promise<CommandOutcome>[] = [];
+  for (let outage = 0; outage < 3; outage++) {
+    for (let count = 0; count < 20; count++) ordered.push(parent.command("one", "nap", { ms: 50 }));
+    await sleep(30);
+    await world.server.restart();
+  }
+  const outcomes = await Promise.all(ordered);
+  expect(outcomes.filter(({ status }) => status !== "completed")).toEqual([]);
+  expect(world.journal().filter(({ path, phase }) => path === "c.one" && phase === "began")).toHaveLength(60);
+  await Promise.all([untilState(parent, "SYNCHRONIZED"), untilState(child, "SYNCHRONIZED")]);
 });

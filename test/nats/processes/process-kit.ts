@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type {
@@ -204,20 +205,28 @@ function toHandle({ child, settings, memory, exit, created, order }: Parts) {
   };
 }
 
-const POLL = { interval: 20, timeout: 10_000 };
+const POLL_MS = 20;
+const PATIENCE_MS = 15_000;
+
+/** Waits until `check` holds; otherwise fails and says what there was instead. */
+export async function eventually(check: () => unknown, wanted: unknown = true): Promise<void> {
+  const untilMs = Date.now() + PATIENCE_MS;
+  let found = await check();
+  while (found !== wanted && Date.now() < untilMs) {
+    await sleep(POLL_MS);
+    found = await check();
+  }
+  expect(found, `after ${PATIENCE_MS} ms`).toBe(wanted);
+}
 
 /** Waits until the node is in a state now. */
-export async function untilState(node: NodeProcess, state: StateChange["state"]): Promise<void> {
-  await expect.poll(() => node.states.at(-1)?.state ?? "DISCONNECTED", POLL).toBe(state);
+export function untilState(node: NodeProcess, state: StateChange["state"]): Promise<void> {
+  return eventually(() => node.states.at(-1)?.state ?? "DISCONNECTED", state);
 }
 
 /** Waits until the last news of a child's link is this. */
-export async function untilLink(node: NodeProcess, id: string, state: ChildChange["state"]): Promise<void> {
-  await expect.poll(() => node.links.findLast((change) => change.id === id)?.state, POLL).toBe(state);
-}
-
-export async function eventually(check: () => unknown): Promise<void> {
-  await expect.poll(check, POLL).toBe(true);
+export function untilLink(node: NodeProcess, id: string, state: ChildChange["state"]): Promise<void> {
+  return eventually(() => node.links.findLast((change) => change.id === id)?.state, state);
 }
 
 /** The epoch of a child as its parent knows it. */

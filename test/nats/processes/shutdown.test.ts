@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-test("a service that gets SIGTERM finishes what it accepted and leaves instead of dying", async () => {
+test.concurrent("a service that gets SIGTERM finishes what it accepted and leaves instead of dying", async () => {
   const [parent, service] = await Promise.all([
     world.run({ path: "a", options: { ...FAST, children: remote("one", "two") } }),
     world.run({ path: "a.one", stopsOnSignals: true, options: { ...FAST, concurrency: 1 } }),
@@ -25,7 +25,7 @@ test("a service that gets SIGTERM finishes what it accepted and leaves instead o
   ]);
   await untilState(parent, "SYNCHRONIZED");
   const accepted = [300, 20, 20].map((ms) => parent.command("one", "nap", { ms }));
-  await eventually(() => world.journal().length > 0);
+  await eventually(() => world.journal().some(({ path }) => path === "a.one"));
   await eventually(async () => (await service.look()).status.queued === 2);
   service.signal("SIGTERM");
   await eventually(async () => (await parent.command("one", "nap", { ms: 1 })).status === "notStarted");
@@ -58,7 +58,7 @@ function leavers({ links }: NodeProcess): readonly string[] {
   return links.filter(({ state }) => state === "left").map(({ id }) => id);
 }
 
-test("shutdownTree ends the children in reverse order, all within the deadline", async () => {
+test.concurrent("shutdownTree ends the children in reverse order, all within the deadline", async () => {
   const nodes = await tree("b");
   const { root, two } = nodes;
   const all = Object.values(nodes);
@@ -66,7 +66,7 @@ test("shutdownTree ends the children in reverse order, all within the deadline",
   const work = ["one", "two", "two.leaf", "three"].map((id, index) =>
     root.command(id, "nap", { ms: 200 + 100 * index }),
   );
-  await expect.poll(() => world.journal().filter(({ path }) => path.startsWith("b.")).length).toBe(4);
+  await eventually(() => world.journal().filter(({ path }) => path.startsWith("b.")).length, 4);
   const beganAtMs = Date.now();
   await root.shutdownTree({ timeoutMs: 5_000 });
   expect(await Promise.all(all.map(({ exit }) => exit))).toEqual([0, 0, 0, 0, 0]);
@@ -77,7 +77,7 @@ test("shutdownTree ends the children in reverse order, all within the deadline",
   expect(leavers(two)).toEqual(["leaf"]);
 });
 
-test("a hung child does not keep its siblings from being shut down", async () => {
+test.concurrent("a hung child does not keep its siblings from being shut down", async () => {
   const { root, one, two, three, leaf } = await tree("c");
   three.signal("SIGSTOP");
   const beganAtMs = Date.now();

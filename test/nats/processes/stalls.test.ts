@@ -30,7 +30,7 @@ async function family(path: string, options = FAST): Promise<readonly [NodeProce
 }
 
 describe("a child stopped by SIGSTOP", () => {
-  test("degrades its parent; woken, it is the same child again", async () => {
+  test.concurrent("degrades its parent; woken, it is the same child again", async () => {
     const [parent, one] = await family("a");
     const before = await epochOf(parent, "one");
     one.signal("SIGSTOP");
@@ -43,7 +43,7 @@ describe("a child stopped by SIGSTOP", () => {
     expect(await parent.command("one", "echo", { ms: 1 })).toMatchObject({ status: "completed" });
   });
 
-  test("and replaced meanwhile finds itself fenced and runs nothing of what was queued", async () => {
+  test.concurrent("and replaced meanwhile finds itself fenced and runs nothing of what was queued", async () => {
     const [parent, old] = await family("b");
     const running = parent.command("one", "nap", { ms: 300 });
     const queued = [1, 2, 3].map((ms) => parent.command("one", "nap", { ms }));
@@ -68,7 +68,20 @@ describe("a child stopped by SIGSTOP", () => {
   });
 });
 
-test("a handler that blocks its event loop for two seconds is no death under default options", async () => {
+test.concurrent("a root stopped by SIGSTOP and replaced meanwhile finds itself fenced by its children", async () => {
+  const [old, one, two] = await family("d");
+  old.signal("SIGSTOP");
+  await untilState(one, "DEGRADED");
+  const successor = await world.run({ path: "d", options: { ...FAST, children: remote("one", "two") } });
+  await untilState(successor, "SYNCHRONIZED");
+  old.signal("SIGCONT");
+  expect(await old.exit).toBe(1);
+  expect(old.endReason).toBe("fenced");
+  await Promise.all([successor, one, two].map((node) => untilState(node, "SYNCHRONIZED")));
+  expect(await successor.command("one", "echo", { ms: 1 })).toMatchObject({ status: "completed" });
+});
+
+test.concurrent("a handler that blocks its event loop for two seconds is no death under default options", async () => {
   const [parent, one] = await family("c", {});
   const before = await epochOf(parent, "one");
   const outcome = await parent.command("one", "block", { ms: 2_000 });
