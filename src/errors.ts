@@ -41,6 +41,11 @@ export class FractalTreeError extends Error {
     super(message, options);
     this.code = code;
   }
+
+  /** Errors travel in JSON answers and logs: unlike Error's own, this form keeps the message. */
+  toJSON(): object {
+    return { message: this.message, ...Object.fromEntries(Object.entries(this)) };
+  }
 }
 
 /** An option, argument or field is out of its rule. */
@@ -207,7 +212,7 @@ export class CommandError extends FractalTreeError {
     this.path = details.path;
     this.commandName = details.name;
     this.commandId = details.commandId;
-    this.handlerCode = details.handlerCode;
+    this.handlerCode = details.handlerCode === "" ? undefined : details.handlerCode;
   }
 }
 

@@ -79,7 +79,7 @@ export class Broadcaster {
     const header = { version: PROTOCOL_VERSION_MIN, session, ack: 0, broadcastAck: 0, credit: 0 };
     const frame = encodeFrame({ ...header, messages: [message] });
     if (session !== "") this.lastSentMs = this.#core.now();
-    this.#core.options.transport.publish(this.#subject, frame, { ttlMs });
+    this.#core.publish(this.#subject, frame, ttlMs);
   }
 
   #startRefill(): void {

@@ -21,6 +21,8 @@ export interface ChannelOptions {
   readonly maxPayloadBytes: number;
   readonly publish: (frame: Uint8Array, ttlMs: number) => void;
   readonly deliver: (message: Message | UnknownMessage) => void;
+  /** A message is not acted upon. */
+  readonly drop: (reason: string) => void;
   /** The message that carries a bare acknowledgement. */
   readonly ackKind: "ack.frame" | "heartbeat.ack";
   /** How many calls of this session we take in all, counted from its start. */
@@ -198,8 +200,8 @@ export class Channel {
     const deliver = (next: Message | UnknownMessage): void => {
       if (!this.#closed) this.#options.deliver(next);
     };
-    if (seq > 0) this.#unicast.take(seq, message, deliver);
-    else this.#broadcast.take(-seq, message, deliver);
+    const receiver = seq > 0 ? this.#unicast : this.#broadcast;
+    if (!receiver.take(Math.abs(seq), message, deliver)) this.#options.drop("outside the window");
   }
 
   #takeAck(ack: number): void {

@@ -12,6 +12,7 @@ import {
 } from "../../machines/failure-detector.js";
 import type { Epoch } from "../../machines/epoch.js";
 import { type LinkEventType, type LinkState, linkTable } from "../../machines/link.js";
+import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import type { TakeoverHistory } from "../../machines/takeover-limit.js";
 import type { Frame, Message, StatusReport, UnknownMessage } from "../protocol/messages.js";
 import { downSubject } from "../protocol/subjects.js";
@@ -27,6 +28,7 @@ export interface Offer {
   readonly epoch: Epoch;
   readonly version: number;
   readonly broadcastStart: number;
+  readonly offeredAtMs: number;
 }
 
 /** The process that held the path before, to fence it when it speaks. */
@@ -164,7 +166,7 @@ export class ChildLink {
   }
 
   noteReport(report: StatusReport): void {
-    this.report = report;
+    this.report = { ...report, localHealth: Math.min(LOCAL_HEALTH_MAX, report.localHealth) };
     this.reportAtMs = this.#port.core.now();
     if (this.detector !== null) {
       promise(this.detector, report.nextInMs, this.#port.core.options.failureDetector);
@@ -193,8 +195,9 @@ export class ChildLink {
       session: offer.session,
       broadcastStart: 0,
       maxPayloadBytes: transport.maxPayloadBytes,
-      publish: (frame, ttlMs) => transport.publish(subject, frame, { ttlMs }),
+      publish: (frame, ttlMs) => core.publish(subject, frame, ttlMs),
       deliver: (message) => this.#port.deliver(this, message),
+      drop: (reason) => core.drop(this.id, reason),
       ackKind: "heartbeat.ack",
       credit: () => this.#port.requestCredit(this),
       onHeader: (frame) => {

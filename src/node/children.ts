@@ -49,6 +49,10 @@ export interface ChildrenPort {
 
 const FENCE_INTERVAL_MS = 1_000;
 const PROBE_INTERVAL_MS = 500;
+/** How long an offer that nobody uses can keep broadcasts from being used, and a joining child's place. */
+const OFFER_TTL_MS = 10_000;
+/** Largest first number of an epoch that a child may claim to have seen: there must be room above it. */
+const EPOCH_HEAD_MAX = 2 ** 52;
 
 export class Children {
   readonly broadcaster: Broadcaster;
@@ -56,6 +60,8 @@ export class Children {
   readonly #port: ChildrenPort;
   readonly #links = new Map<string, ChildLink>();
   readonly #tally = new ChildTally();
+  /** Joined, but never used a session; oldest first. */
+  readonly #newcomers = new Set<ChildLink>();
   readonly #fenceLimit: RateLimit;
   readonly #probeLimit: RateLimit;
   readonly #linkPort: ChildLinkPort;
@@ -104,7 +110,12 @@ export class Children {
 
   /** Whether nobody is between an offer and readiness, so that a broadcast reaches exactly the attached children. */
   isSettled(): boolean {
-    for (const link of this.#links.values()) if (link.offer !== null || link.isOpen !== link.isAttached) return false;
+    const oldestMs = this.#core.now() - OFFER_TTL_MS;
+    for (const link of this.#links.values()) {
+      // Who announced itself and died never uses its offer.
+      if (link.offer !== null && link.offer.offeredAtMs < oldestMs) link.offer = null;
+      if (link.offer !== null || link.isOpen !== link.isAttached) return false;
+    }
     return true;
   }
 
@@ -149,6 +160,7 @@ export class Children {
   forget(link: ChildLink): void {
     if (link.listed || link.isOpen) return;
     link.calls.close("the child left");
+    this.#newcomers.delete(link);
     this.#tally.remove(link);
     this.#links.delete(link.id);
   }
@@ -201,6 +213,7 @@ export class Children {
     const { boot, channel } = link;
     const displaced = channel !== null && boot !== offer.boot;
     if (displaced) link.predecessor = { boot, session: channel.session, contested: false };
+    this.#newcomers.delete(link);
     link.accept(offer);
     // The child takes no broadcast before it knows that the session is its own.
     link.channel?.acknowledge();
@@ -234,11 +247,13 @@ export class Children {
     if (message.boot !== this.#core.boot) return this.#core.drop(id, "addressed to another process");
     if (message.kind === "error.duplicate") return this.#port.refusedAsDuplicate();
     if (compareEpochs(message.epoch, this.#core.epoch) < 0) return this.#core.drop(id, "stale epoch");
+    if ((message.epoch[0] ?? 0) > EPOCH_HEAD_MAX) return this.#core.drop(id, "impossible epoch");
     this.#port.newerParentSeen(message.epoch, true);
   }
 
   #announced(id: string, message: ReadyAnnounce): void {
     if (message.treeId !== this.#core.options.treeId) return this.#core.drop(id, "foreign tree");
+    if ((message.parentEpoch[0] ?? 0) > EPOCH_HEAD_MAX) return this.#core.drop(id, "impossible epoch");
     if (!this.#port.isCoordinating()) return;
     const version = Math.min(message.versionMax, PROTOCOL_VERSION_MAX);
     if (version < Math.max(message.versionMin, PROTOCOL_VERSION_MIN)) return this.#core.drop(id, "protocol version");
@@ -251,11 +266,24 @@ export class Children {
 
   #join(id: string): ChildLink | null {
     const { acceptJoining, childrenMax } = this.#core.options;
-    if (!acceptJoining || this.#links.size >= childrenMax) {
+    const isFull = (): boolean => this.#links.size >= childrenMax && !this.#evictNewcomer();
+    if (!acceptJoining || isFull()) {
       this.#core.drop(id, acceptJoining ? "childrenMax reached" : "not a listed child");
       return null;
     }
-    return this.#add(id, { critical: false, listed: false });
+    const link = this.#add(id, { critical: false, listed: false });
+    this.#newcomers.add(link);
+    return link;
+  }
+
+  /** Makes room: who announced itself long ago and never used a session is forgotten. */
+  #evictNewcomer(): boolean {
+    for (const link of this.#newcomers) {
+      if (link.offer !== null && link.offer.offeredAtMs > this.#core.now() - OFFER_TTL_MS) return false;
+      this.forget(link);
+      return true;
+    }
+    return false;
   }
 
   #answer(link: ChildLink, message: ReadyAnnounce, version: number): void {
@@ -289,7 +317,8 @@ export class Children {
 
   #newOffer({ childBoot, attempt }: ReadyAnnounce, epoch: Epoch, version: number): Offer {
     const session = randomId(this.#core.options.random, 8);
-    return { boot: childBoot, attempt, session, epoch, version, broadcastStart: this.broadcaster.seq };
+    const offeredAtMs = this.#core.now();
+    return { boot: childBoot, attempt, session, epoch, version, broadcastStart: this.broadcaster.seq, offeredAtMs };
   }
 
   #sendOffer(link: ChildLink, offer: Offer): void {
@@ -333,6 +362,6 @@ export class Children {
     const { transport } = this.#core.options;
     const header = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
     const frame = encodeFrame({ ...header, messages: [message] });
-    transport.publish(downSubject(transport, `${this.#core.path}.${id}`), frame);
+    this.#core.publish(downSubject(transport, `${this.#core.path}.${id}`), frame);
   }
 }

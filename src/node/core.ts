@@ -1,5 +1,6 @@
 /** What all parts of one node share. */
 import type { Epoch } from "../../machines/epoch.js";
+import { TransportClosedError } from "../errors.js";
 import { improve, worsen } from "../../machines/local-health.js";
 import { randomId } from "../health/clock.js";
 import { FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
@@ -10,6 +11,15 @@ const SILENT: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error:
 
 /** Sender and reason pairs that were logged; beyond that drops are only counted. */
 const LOGGED_DROPS_MAX = 1_000;
+
+/** What restarts of peers bring about by themselves. */
+const ORDINARY_DROPS: ReadonlySet<string> = new Set([
+  "no session",
+  "stale session",
+  "stale offer",
+  "stale announcement",
+  "addressed to another process",
+]);
 
 export class NodeCore {
   readonly options: ResolvedNodeOptions;
@@ -34,6 +44,21 @@ export class NodeCore {
     this.path = options.path;
     this.boot = randomId(options.random, 12);
     this.log = options.logger ?? SILENT;
+  }
+
+  /** Called once when the transport turns out to be closed. */
+  onTransportClosed: () => void = () => {};
+
+  /** Publishes. A transport that its owner closed under a running node ends the node; it never throws into a timer. */
+  publish(subject: string, frame: Uint8Array, ttlMs = 0): void {
+    try {
+      this.options.transport.publish(subject, frame, { ttlMs });
+    } catch (error) {
+      if (!(error instanceof TransportClosedError)) throw error;
+      const tell = this.onTransportClosed;
+      this.onTransportClosed = () => {};
+      this.options.clock.defer(tell);
+    }
   }
 
   now(): number {
@@ -80,7 +105,9 @@ export class NodeCore {
     const key = `${sender} ${reason}`;
     if (this.#logged.has(key) || this.#logged.size >= LOGGED_DROPS_MAX) return;
     this.#logged.add(key);
-    this.log.warn({ event: "message.dropped", path: this.path, sender, reason }, "inbound message dropped");
+    const fields = { event: "message.dropped", path: this.path, sender, reason };
+    if (ORDINARY_DROPS.has(reason)) this.log.debug(fields, "inbound message dropped");
+    else this.log.warn(fields, "inbound message dropped");
     this.emitter.emit("message.dropped", { sender, reason });
   }
 }

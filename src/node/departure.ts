@@ -134,6 +134,9 @@ export class Departure {
     channel.flush();
     const lingerUntilMs = core.now() + LINGER_MIN_MS;
     const patience = this.#patience(() => Math.max(lingerUntilMs, this.#deadlineAtMs));
-    await untilTrue(core, () => channel.isDrained() || uplink?.channel !== channel, patience);
+    // Nobody hears a farewell that cannot be sent.
+    const { transport } = core.options;
+    const isDone = (): boolean => !transport.connected || channel.isDrained() || uplink?.channel !== channel;
+    await untilTrue(core, isDone, patience);
   }
 }

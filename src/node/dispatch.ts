@@ -34,7 +34,7 @@ export interface CommandOptions {
   readonly retry?: Partial<RetryOptions>;
   /** Your own key, 1 to 64 characters: the executor runs one key once. @default a random one */
   readonly commandId?: string;
-  /** The executor runs it only with at least this version of the parent's document. @default 0 */
+  /** The next node on the way runs it, or passes it on, only with at least this version of our document. @default 0 */
   readonly minSyncVersion?: number;
   /** Headers for the handler, for example a traceparent: at most 32 texts. */
   readonly meta?: Meta;
@@ -221,9 +221,16 @@ class Dispatch implements CallSink {
   }
 
   progress(value: Uint8Array): void {
-    if (this.#isDone || this.#call.onProgress === null) return;
+    const { onProgress } = this.#call;
+    if (this.#isDone || onProgress === null) return;
+    let progress: unknown;
     try {
-      this.#call.onProgress(decodePayload(value, "progress"));
+      progress = decodePayload(value, "progress");
+    } catch {
+      return this.#port.core.drop(this.#call.target, "garbled progress");
+    }
+    try {
+      onProgress(progress);
     } catch (error) {
       queueMicrotask(() => {
         throw error;

@@ -38,11 +38,13 @@ export interface NodeEvents {
   "message.dropped": { readonly sender: string; readonly reason: string };
   /** Another process took this path over, or keeps it; this node has stopped itself. */
   "node.fenced": { readonly error: NodeFencedError | DuplicatePathError };
+  /** The connection was lost, or is back. States are kept meanwhile and nobody is judged. */
+  "transport.changed": { readonly connected: boolean };
   "node.ended": { readonly reason: EndReason };
 }
 
 /** Why a node is over for good. */
-export type EndReason = "stopped" | "shutdown" | "orphaned" | "fenced" | "duplicatePath";
+export type EndReason = "stopped" | "shutdown" | "orphaned" | "fenced" | "duplicatePath" | "transportClosed";
 
 type Listener<T> = (event: T) => void;
 

@@ -1,7 +1,7 @@
 /** The public face of a node. */
 import type { CoordinationState } from "../../machines/coordination.js";
 import { formatEpoch } from "../../machines/epoch.js";
-import { InvalidOptionError, NodeEndedError, PayloadTooLargeError, WrongStateError } from "../errors.js";
+import { CommandError, InvalidOptionError, NodeEndedError, PayloadTooLargeError, WrongStateError } from "../errors.js";
 import { encodePayload } from "../protocol/payload.js";
 import { Caller } from "./caller.js";
 import type { CommandOptions, CommandOutcome, RequestOptions } from "./dispatch.js";
@@ -74,7 +74,12 @@ export interface Node extends AsyncDisposable {
   ): FanOut<Output>;
   /** Asks upward: the nearest ancestor that serves `name` answers. Rejects as `command` does. */
   request<Output = unknown>(name: string, input?: unknown, options?: RequestOptions): Promise<Output>;
-  /** Sends data of the node's own to its parent, which sees it as `child.reported`. Lost if there is no parent now. */
+  /**
+   * Sends data of the node's own to its parent, which sees it as `child.reported`. Lost if there is no parent now.
+   *
+   * @throws CommandError OVERLOADED while `linkQueueMax` messages wait for the parent's acknowledgement,
+   * UnsupportedPayloadError, PayloadTooLargeError
+   */
   report(data: unknown): void;
   /** Gives the children a new version of the shared document; returns the version. @throws NodeEndedError */
   synchronize(document: unknown): number;
@@ -141,6 +146,7 @@ class RunningNode implements Node {
       queued: executor.queued,
       ...countSubtree(children, coordinator.isAvailable),
       localHealth: core.localHealth,
+      connected: core.options.transport.connected,
       dropped: Object.fromEntries(core.dropped),
     };
   }
@@ -223,7 +229,11 @@ class RunningNode implements Node {
     const bytes = encodePayload(data, "data");
     const maxBytes = this.#runtime.core.maxBodyBytes();
     if (bytes.length > maxBytes) throw new PayloadTooLargeError(bytes.length, maxBytes);
-    this.#runtime.uplink?.send({ kind: "status.data", seq: 0, data: bytes });
+    const channel = this.#runtime.uplink?.channel;
+    if (!channel) return;
+    if (channel.sentSeq - channel.acknowledgedSeq >= this.#runtime.core.options.linkQueueMax)
+      throw overloaded(this.path);
+    channel.send({ kind: "status.data", seq: 0, data: bytes });
   }
 
   synchronize(document: unknown): number {
@@ -259,6 +269,11 @@ class RunningNode implements Node {
   #deadline(timeoutMs: number | undefined): number {
     return delay("timeoutMs", timeoutMs ?? this.#runtime.core.options.shutdownTimeoutMs);
   }
+}
+
+function overloaded(path: string): CommandError {
+  const message = "the parent does not keep up with the reports";
+  return new CommandError({ status: "notStarted", code: "OVERLOADED", message, path, name: "report", commandId: "" });
 }
 
 const REASON_LENGTH_MAX = 1_000;

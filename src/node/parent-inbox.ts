@@ -36,7 +36,7 @@ export class ParentInbox {
       case "sync.full":
         return this.#synced(message);
       case "heartbeat.beat":
-        return this.#port.uplink?.notePromise(message.nextInMs);
+        return this.#port.uplink?.notePromise(message.nextInMs, message.localHealth);
       case "heartbeat.ack":
         return;
       case "heartbeat.unsupported":
@@ -56,12 +56,8 @@ export class ParentInbox {
     const { synchronizer, core, reporter } = this.#port;
     if (!synchronizer.take(message)) return;
     reporter.schedule();
-    try {
-      const received = synchronizer.received;
-      if (received !== null) core.emitter.emit("sync.received", received);
-    } catch {
-      core.drop("parent", "garbled document");
-    }
+    const { received } = synchronizer;
+    if (received !== null) core.emitter.emit("sync.received", received);
   }
 
   #stop(remainingMs: number, reason: string): void {

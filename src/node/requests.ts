@@ -1,5 +1,6 @@
 /** Requests: what a node asks upward, answered by the nearest ancestor that serves the name. */
 import { estimateBytes } from "../protocol/codec.js";
+import { randomId } from "../health/clock.js";
 import { STATUSES, type CommandReply, type StatusRequest, type UpMessage } from "../protocol/messages.js";
 import { type CallSink, type Outcome, refused, uncompleted } from "./call.js";
 import { CallTable, type OutgoingCall } from "./call-table.js";
@@ -22,7 +23,7 @@ export class Requests {
   readonly calls: CallTable;
   readonly #port: RequestsPort;
   /** Requests of children passed on, by child and id. */
-  readonly #relayed = new Map<string, CallSink>();
+  readonly #relayed = new Map<string, { readonly id: string; readonly sink: CallSink }>();
   readonly #memory: RelayMemory;
 
   constructor(port: RequestsPort) {
@@ -62,6 +63,8 @@ export class Requests {
   #relay(link: ChildLink, message: StatusRequest, sink: CallSink): void {
     const { core } = this.#port;
     const { requestId, name, input, deadlineMs, meta } = message;
+    // Siblings may use one id: upward each gets one of its own.
+    const id = randomId(core.options.random, 16);
     const key = requestKey(link, requestId);
     if (this.#relayed.has(key)) return;
     if (estimateBytes(message) > core.maxBodyBytes()) {
@@ -75,16 +78,16 @@ export class Requests {
         sink.settle(outcome);
       },
     };
-    this.#relayed.set(key, relayed);
+    this.#relayed.set(key, { id, sink: relayed });
     const deadlineAtMs = core.now() + deadlineMs;
-    const call = { id: requestId, name, target: "", input, deadlineAtMs, idempotent: false, minSyncVersion: 0, meta };
+    const call = { id, name, target: "", input, deadlineAtMs, idempotent: false, minSyncVersion: 0, meta };
     this.calls.submit({ ...call, sink: relayed });
   }
 
   cancel(link: ChildLink, requestId: string): void {
     const relayed = this.#relayed.get(requestKey(link, requestId));
     if (relayed === undefined) this.#port.executor.cancel(requestKey(link, requestId));
-    else this.calls.cancel(requestId, relayed);
+    else this.calls.cancel(relayed.id, relayed.sink);
   }
 
   /** The parent's answer. */

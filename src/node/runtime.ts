@@ -109,6 +109,7 @@ export class NodeRuntime {
     if (this.uplink === null) this.core.epoch = [await this.#rootEpoch()];
     if (this.phase !== "created") return;
     this.phase = "running";
+    this.core.onTransportClosed = () => this.#transportClosed();
     this.#subscriptions.push(transport.onConnection((connected) => this.#connectionChanged(connected)));
     this.children.listen();
     this.coordinator.start();
@@ -365,14 +366,24 @@ export class NodeRuntime {
   }
 
   #connectionChanged(connected: boolean): void {
-    const { log, path } = this.core;
-    log.warn({ event: connected ? "transport.reconnected" : "transport.disconnected", path }, "transport changed");
+    const { log, path, emitter } = this.core;
+    if (connected) log.info({ event: "transport.reconnected", path }, "the transport is connected again");
+    else
+      log.warn({ event: "transport.disconnected", path }, "the transport is disconnected; nobody is judged meanwhile");
+    emitter.emit("transport.changed", { connected });
     this.core.troubled();
     this.#vigil.forgive(this.core.now());
     if (!connected || this.phase !== "running") return;
     for (const link of this.children.open()) link.channel?.reconnected();
     this.uplink?.channel?.reconnected();
     this.#pulse.quicken();
+  }
+
+  /** Its owner closed the transport first: without it there is nothing left to do. */
+  #transportClosed(): void {
+    const { log, path } = this.core;
+    log.error({ event: "transport.closed", path }, "the transport was closed under a running node; stop nodes first");
+    this.#finish("transportClosed");
   }
 
   // Ending

@@ -15,19 +15,25 @@ export class SequenceReceiver {
     this.received = start;
   }
 
-  /** Takes one message; calls `deliver` for it and for those that waited for it. Duplicates are ignored. */
-  take(number: number, message: Received, deliver: (message: Received) => void): void {
-    if (number <= this.received) return;
+  /**
+   * Takes one message; calls `deliver` for it and for those that waited for it. Duplicates are ignored.
+   *
+   * @returns false when the number is so far ahead that it cannot be kept
+   */
+  take(number: number, message: Received, deliver: (message: Received) => void): boolean {
+    if (number <= this.received) return true;
     if (number > this.received + 1) return this.#keep(number, message);
     this.received = number;
     deliver(message);
     this.#deliverEarly(deliver);
+    return true;
   }
 
-  #keep(number: number, message: Received): void {
-    if (number - this.received > EARLY_MAX) return;
+  #keep(number: number, message: Received): boolean {
+    if (number - this.received > EARLY_MAX) return false;
     this.#early ??= new Map();
     this.#early.set(number, message);
+    return true;
   }
 
   #deliverEarly(deliver: (message: Received) => void): void {

@@ -75,6 +75,10 @@ export class Synchronizer {
   take(message: SyncFull): boolean {
     if (message.version <= this.receivedVersion) return false;
     const document = new Uint8Array(message.document);
+    if (!isPayload(document)) {
+      this.#core.drop("parent", "garbled document");
+      return false;
+    }
     this.#received = { version: message.version, document, atMs: this.#core.now() };
     this.#release();
     return true;
@@ -132,5 +136,14 @@ export class Synchronizer {
 
   #message(): SyncFull {
     return { kind: "sync.full", seq: 0, version: this.#version, document: this.#document as Uint8Array };
+  }
+}
+
+function isPayload(bytes: Uint8Array): boolean {
+  try {
+    decodePayload(bytes, "document");
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -15,6 +15,7 @@ import {
   promise,
   suspectAfterMs,
 } from "../../machines/failure-detector.js";
+import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import { isTakeoverAllowed, noteTakeover, type TakeoverHistory } from "../../machines/takeover-limit.js";
 import { decodeFrame, encodeFrame } from "../protocol/codec.js";
 import {
@@ -72,6 +73,7 @@ export class Uplink {
   readonly #announcer: Announcer;
   channel: Channel | null = null;
   #detector: Detector | null = null;
+  #parentHealth = 0;
   #isSilent = false;
   #parentBoot = "";
   #parentEpoch: Epoch = [];
@@ -93,6 +95,10 @@ export class Uplink {
     return this.channel !== null && !this.#isSilent;
   }
 
+  get #health(): number {
+    return Math.max(this.#core.localHealth, this.#parentHealth);
+  }
+
   get parentBoot(): string {
     return this.#parentBoot;
   }
@@ -101,7 +107,7 @@ export class Uplink {
   get suspectAtMs(): number {
     if (this.#detector === null) return Infinity;
     const { failureDetector } = this.#core.options;
-    return this.#detector.lastHeardMs + suspectAfterMs(this.#detector, failureDetector, this.#core.localHealth);
+    return this.#detector.lastHeardMs + suspectAfterMs(this.#detector, failureDetector, this.#health);
   }
 
   listen(): void {
@@ -125,7 +131,7 @@ export class Uplink {
 
   judge(nowMs: number): void {
     if (this.#detector === null) return;
-    const verdict = judge(this.#detector, nowMs, this.#core.options.failureDetector, this.#core.localHealth);
+    const verdict = judge(this.#detector, nowMs, this.#core.options.failureDetector, this.#health);
     if (verdict === "alive") return;
     if (!this.#isSilent) this.#fallSilent();
     if (verdict === "dead") this.lose();
@@ -206,7 +212,9 @@ export class Uplink {
     this.#port.regained();
   }
 
-  notePromise(nextInMs: number): void {
+  /** The parent's promise of its next beat, and its own troubles, which widen our patience. */
+  notePromise(nextInMs: number, parentHealth = 0): void {
+    this.#parentHealth = Math.min(LOCAL_HEALTH_MAX, parentHealth);
     if (this.#detector !== null) {
       promise(this.#detector, nextInMs, this.#core.options.failureDetector);
     }
@@ -326,8 +334,9 @@ export class Uplink {
       session: message.session,
       broadcastStart: message.broadcastSeq,
       maxPayloadBytes: transport.maxPayloadBytes,
-      publish: (frame, ttlMs) => transport.publish(subject, frame, { ttlMs }),
+      publish: (frame, ttlMs) => this.#core.publish(subject, frame, ttlMs),
       deliver: (inbound) => this.#port.deliver(inbound),
+      drop: (reason) => this.#core.drop(this.#parentPath, reason),
       ackKind: "ack.frame",
       credit: () => this.#port.commandCredit(),
       onHeader: (frame) => this.#port.acknowledged(frame),
@@ -347,6 +356,6 @@ export class Uplink {
   #tell(message: UpMessage): void {
     const { transport } = this.#core.options;
     const header = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
-    transport.publish(upSubject(transport, this.#core.path), encodeFrame({ ...header, messages: [message] }));
+    this.#core.publish(upSubject(transport, this.#core.path), encodeFrame({ ...header, messages: [message] }));
   }
 }

@@ -52,6 +52,8 @@ export interface NodeStatus {
   readonly nodes: number;
   readonly available: number;
   readonly localHealth: number;
+  /** False while the transport is down: the node then keeps its state, and what it knows of others grows old. */
+  readonly connected: boolean;
   /** Inbound messages that were dropped, by reason. */
   readonly dropped: Readonly<Record<string, number>>;
 }
@@ -96,14 +98,17 @@ function fromBits(bits: number): readonly DegradedReason[] {
   return reasons;
 }
 
+/** What a child claims must not make our own report unreadable. */
+const NODES_MAX = 2 ** 31;
+
 /** Size of a subtree: the node itself and what its children last reported. */
 export function countSubtree(children: Children, isAvailable: boolean): { nodes: number; available: number } {
   let nodes = 1;
   let available = isAvailable ? 1 : 0;
   for (const link of children.all()) {
     if (link.report === null || link.state === "left") continue;
-    nodes += link.report.nodes;
-    if (link.isAttached) available += link.report.available;
+    nodes = Math.min(NODES_MAX, nodes + link.report.nodes);
+    if (link.isAttached) available = Math.min(NODES_MAX, available + link.report.available);
   }
   return { nodes, available };
 }
