@@ -101,7 +101,7 @@ describe("a foreign parent", () => {
     await world.run(60_000);
     expect(entered).toEqual([]);
     expect(a.status.dropped).toEqual({ "unknown kind": expect.any(Number) as number });
-    expect(raw.received.filter(({ key }) => key === "8.2")[0]?.fields.slice(0, 2)).toEqual([4, 99]);
+    expect(raw.received.find(({ key }) => key === "8.2")?.fields.slice(0, 2)).toEqual([4, 99]);
   });
 
   test("that exceeds the credit is answered OVERLOADED", async () => {
