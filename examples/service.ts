@@ -34,7 +34,7 @@ const server = createServer((request, response) => {
 
 /** A DEGRADED node still works, with what is left of its tree. */
 function isAvailable(): boolean {
-  return node.state === "SYNCHRONIZED" || node.state === "DEGRADED";
+  return node.status.connected && (node.state === "SYNCHRONIZED" || node.state === "DEGRADED");
 }
 
 async function hello(response: ServerResponse, child: string): Promise<void> {
@@ -60,3 +60,5 @@ const reason = await node.ended;
 server.close();
 await transport.close();
 console.log(`${TREE_PATH} ${reason}`);
+// Whoever restarts failed services is to know that this one did not leave by itself.
+if (reason !== "stopped" && reason !== "shutdown") process.exitCode = 1;

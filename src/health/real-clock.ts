@@ -13,8 +13,3 @@ export const realClock: Clock = {
     setImmediate(callback);
   },
 };
-
-/** Pending timeouts of all nodes in this process: 0 once they have all ended. */
-export function pendingTimeouts(): number {
-  return wheel.size;
-}

@@ -108,7 +108,9 @@ it("a stop during an outage waited out its whole deadline for a farewell that co
   const { clock, transport, node, run } = world();
   let connected = true;
   const cut: typeof transport = {
-    ...{ namespace: transport.namespace, tree: transport.tree, maxPayloadBytes: transport.maxPayloadBytes },
+    namespace: transport.namespace,
+    tree: transport.tree,
+    maxPayloadBytes: transport.maxPayloadBytes,
     get connected() {
       return connected;
     },

@@ -59,7 +59,7 @@ function countsOf(modes: Census) {
   });
 }
 
-export const NAMED_EVENTS: readonly NamedEvent[] = [
+const NAMED_EVENTS: readonly NamedEvent[] = [
   { name: "requested", event: requested(countsOf({ a: "opening", b: "opening", c: "opening" })) },
   ...Object.entries(CENSUSES).map(([name, modes]) => ({ name, event: changed(countsOf(modes)) })),
   { name: "uplinkOpened", event: UPLINK_OPENED },
