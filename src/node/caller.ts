@@ -51,7 +51,7 @@ export class Caller {
     const { core } = this.#runtime;
     const template = prepareCall(core, ids[0] ?? "", name, input, options);
     this.#requireStarted();
-    const isBroadcast = targets === "*" && this.#canBroadcast(ids.length);
+    const isBroadcast = targets === "*" && this.#canBroadcast(template, ids.length);
     const port = isBroadcast ? this.#broadcastPort() : this.#commandPort();
     const toCall = (target: string): PreparedCall =>
       isBroadcast ? { ...template, target } : this.#ownCall(template, target);
@@ -106,10 +106,13 @@ export class Caller {
     return { ...template, target, commandId: randomId(this.#runtime.core.options.random, 16) };
   }
 
-  /** One publish instead of one for each child: only if it reaches exactly the children that are meant. */
-  #canBroadcast(targets: number): boolean {
+  /**
+   * One publish instead of one for each child: only if the children that are meant are those that are there. A process
+   * that was replaced or taken for dead hears it too until it knows, so the command must bear being run twice.
+   */
+  #canBroadcast({ idempotent }: PreparedCall, targets: number): boolean {
     const { children } = this.#runtime;
-    if (targets < 2 || !children.isSettled() || !children.broadcaster.hasRoom) return false;
+    if (!idempotent || targets < 2 || !children.isSettled() || !children.broadcaster.hasRoom) return false;
     for (const link of children.attached()) if (!link.calls.hasCredit) return false;
     return true;
   }

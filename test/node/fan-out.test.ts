@@ -215,14 +215,23 @@ describe("abort", () => {
 });
 
 describe("on the wire", () => {
-  test('"*" to children that are all ready is one publish', async () => {
+  test('an idempotent command for "*" is one publish if all children are ready', async () => {
     const world = new World();
     const { shop } = await family(world);
     const process = world.processOf(shop);
     const [sinceMs, before] = [world.nowMs, process.publishes];
-    await world.settle(shop.fanOut("*", "some", []).outcomes);
+    await world.settle(shop.fanOut("*", "some", [], { idempotent: true }).outcomes);
     expect(process.publishes - before).toBe(1);
     expect(world.sent("command.run", { sinceMs }).map(({ subject }) => subject)).toEqual(["ft.local.all.shop"]);
+  });
+
+  test("any other goes to each child: a process that was replaced hears broadcasts until it knows", async () => {
+    const world = new World();
+    const { shop, children } = await family(world);
+    const sinceMs = world.nowMs;
+    await world.settle(shop.fanOut("*", "some", []).outcomes);
+    const subjects = world.sent("command.run", { sinceMs }).map(({ subject }) => subject);
+    expect(subjects).toEqual(children.map(({ path }) => `ft.local.down.${path}`));
   });
 
   test("a broadcast that some children miss is refilled to them alone", async () => {
@@ -231,7 +240,7 @@ describe("on the wire", () => {
     const [deaf] = children;
     if (deaf === undefined) throw new Error("no children");
     world.processOf(deaf).disconnect();
-    const { outcomes } = shop.fanOut("*", "some", []);
+    const { outcomes } = shop.fanOut("*", "some", [], { idempotent: true });
     await world.run(100);
     world.processOf(deaf).reconnect();
     const sinceMs = world.nowMs;

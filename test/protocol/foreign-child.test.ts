@@ -421,7 +421,7 @@ describe("a child from the document", () => {
     shop.synchronize({ flags: 1 });
     await world.run(100);
     world.processOf(shop).passes = () => true;
-    const { outcomes } = shop.fanOut("*", "reserve", { qty: 3 });
+    const { outcomes } = shop.fanOut("*", "reserve", { qty: 3 }, { idempotent: true });
     const values = (await world.settle(outcomes)).map((each) => each.status === "completed" && each.value);
     expect(values).toEqual([{ reserved: 3 }, { reserved: 3 }]);
     expect(children.map(({ documents }) => documents)).toEqual([[{ flags: 1 }], [{ flags: 1 }]]);
