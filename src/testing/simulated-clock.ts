@@ -23,12 +23,16 @@ export interface RunOptions {
   readonly withinMs: number;
 }
 
+/** A real turn costs more than most instants. Node runs `nextTick` callbacks once no promise reaction is left. */
+const REAL_TURN_EVERY = 64;
+
 export class SimulatedClock implements Clock {
   readonly #wallStartMs: number;
   #heap: Entry[] = [];
   #nowMs = 0;
   #order = 0;
   #pending = 0;
+  #instants = 0;
 
   constructor(options: SimulatedClockOptions = {}) {
     this.#wallStartMs = options.wallStartMs ?? 1_700_000_000_000;
@@ -69,7 +73,7 @@ export class SimulatedClock implements Clock {
   /** Lets `ms` of virtual time pass. */
   async advance(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
-    await settle();
+    await settle(this.#instants++);
     while (await this.#step(untilMs));
     this.#nowMs = untilMs;
   }
@@ -77,7 +81,7 @@ export class SimulatedClock implements Clock {
   /** Lets time pass until the condition holds; returns whether it did in time. */
   async runUntil(condition: () => boolean, { withinMs }: RunOptions): Promise<boolean> {
     const untilMs = this.#nowMs + withinMs;
-    await settle();
+    await settle(this.#instants++);
     while (!condition()) if (!(await this.#step(untilMs))) return condition();
     return true;
   }
@@ -93,7 +97,7 @@ export class SimulatedClock implements Clock {
       if (due.order >= lastOrder) break;
       this.#fire(due);
     }
-    await settle();
+    await settle(this.#instants++);
     return true;
   }
 
@@ -118,9 +122,10 @@ export class SimulatedClock implements Clock {
   }
 }
 
-/** Lets all promise reactions run: one real turn of the event loop. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/** Lets all promise reactions run, and now and then a real turn of the event loop, so that the process stays alive. */
+function settle(instant: number): Promise<void> {
+  if (instant % REAL_TURN_EVERY === 0) return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => process.nextTick(resolve));
 }
 
 function isBefore(a: Entry, b: Entry): boolean {

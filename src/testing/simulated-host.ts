@@ -12,6 +12,8 @@ export interface HostOptions {
   readonly maxPayloadBytes: number;
   readonly wallSkewMs: number;
   readonly send: (subject: string, payload: Uint8Array) => void;
+  /** The host begins or ceases to listen to a subject. */
+  readonly listens: (subject: string, isListening: boolean) => void;
 }
 
 interface Kept {
@@ -74,8 +76,7 @@ export class SimulatedHost {
     this.#heldTimers = [];
     this.#heldInput = [];
     this.#outbox = [];
-    this.#listeners.clear();
-    this.#connectionListeners.clear();
+    this.#forgetListeners();
   }
 
   /** Stops like SIGSTOP, what comes meanwhile waits; continues by itself after `forMs` milliseconds if given. */
@@ -103,22 +104,24 @@ export class SimulatedHost {
     this.#setConnected(true);
   }
 
-  /** Whether this process listens to a subject now. */
-  hears(subject: string): boolean {
-    return (
-      this.#isAlive && this.#isConnected && (this.#listeners.has(subject) || this.#listeners.has(wildcard(subject)))
-    );
+  /** Whether messages reach this process now. */
+  get isReachable(): boolean {
+    return this.#isAlive && this.#isConnected;
   }
 
-  /** Hands a message over; returns whether anybody could take it. */
-  deliver(subject: string, payload: Uint8Array): boolean {
-    if (!this.hears(subject)) return false;
+  /** Hands a message to the listeners of a pattern; returns whether there are any. */
+  deliver(pattern: string, subject: string, payload: Uint8Array): boolean {
+    if (!this.isReachable || !this.#listeners.has(pattern)) return false;
     this.#act(this.#heldInput, () => {
-      for (const key of [subject, wildcard(subject)]) {
-        for (const listener of this.#listeners.get(key) ?? []) listener(payload, subject);
-      }
+      for (const listener of this.#listeners.get(pattern) ?? []) listener(payload, subject);
     });
     return true;
+  }
+
+  #forgetListeners(): void {
+    for (const subject of this.#listeners.keys()) this.#options.listens(subject, false);
+    this.#listeners.clear();
+    this.#connectionListeners.clear();
   }
 
   /** Acts now, or when the process continues. */
@@ -189,8 +192,7 @@ export class SimulatedHost {
       },
       close: async () => {
         this.#isClosed = true;
-        this.#listeners.clear();
-        this.#connectionListeners.clear();
+        this.#forgetListeners();
       },
     };
   }
@@ -209,18 +211,18 @@ export class SimulatedHost {
   #subscribe(subject: string, listener: MessageListener): Subscription {
     if (this.#isClosed) throw new TransportClosedError();
     let listeners = this.#listeners.get(subject);
-    if (listeners === undefined) this.#listeners.set(subject, (listeners = new Set()));
+    if (listeners === undefined) {
+      this.#listeners.set(subject, (listeners = new Set()));
+      this.#options.listens(subject, true);
+    }
     listeners.add(listener);
     return {
       unsubscribe: () => {
         listeners.delete(listener);
-        if (listeners.size === 0 && this.#listeners.get(subject) === listeners) this.#listeners.delete(subject);
+        if (listeners.size > 0 || this.#listeners.get(subject) !== listeners) return;
+        this.#listeners.delete(subject);
+        this.#options.listens(subject, false);
       },
     };
   }
-}
-
-/** The pattern of one trailing `*` that matches a subject. */
-function wildcard(subject: string): string {
-  return `${subject.slice(0, subject.lastIndexOf("."))}.*`;
 }

@@ -47,12 +47,20 @@ export interface NetworkStats {
   duplicated: number;
 }
 
+interface Message {
+  /** What the receiver subscribed to. */
+  readonly pattern: string;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+}
+
 const NO_FAULTS: Required<NetworkFaults> = { drop: 0, duplicate: 0, minDelayMs: 1, maxDelayMs: 5, reorder: false };
 
 export class SimulatedNetwork {
   readonly stats: NetworkStats = { sent: 0, delivered: 0, dropped: 0, duplicated: 0 };
   readonly #options: NetworkOptions;
-  readonly #hosts = new Map<string, SimulatedHost>();
+  /** Who listens, by subject or pattern. */
+  readonly #listening = new Map<string, Set<SimulatedHost>>();
   /** Ordered pairs of hosts between which nothing gets through. */
   readonly #cuts = new Set<string>();
   /** When the last message of each ordered pair arrives, to keep their order. */
@@ -80,8 +88,8 @@ export class SimulatedNetwork {
       maxPayloadBytes,
       wallSkewMs,
       send: (subject, payload) => this.#send(host, subject, payload),
+      listens: (subject, isListening) => this.#listens(host, subject, isListening),
     });
-    this.#hosts.set(name, host);
     return host;
   }
 
@@ -103,13 +111,22 @@ export class SimulatedNetwork {
 
   #send(from: SimulatedHost, subject: string, payload: Uint8Array): void {
     this.stats.sent++;
-    for (const to of this.#hosts.values()) {
-      if (to.hears(subject)) this.#carry(from, to, subject, payload);
-      else if (!to.isAlive) this.#hosts.delete(to.name);
+    for (const pattern of [subject, `${subject.slice(0, subject.lastIndexOf("."))}.*`]) {
+      for (const to of this.#listening.get(pattern) ?? []) {
+        if (to.isReachable) this.#carry(from, to, { pattern, subject, payload });
+      }
     }
   }
 
-  #carry(from: SimulatedHost, to: SimulatedHost, subject: string, payload: Uint8Array): void {
+  #listens(host: SimulatedHost, subject: string, isListening: boolean): void {
+    let hosts = this.#listening.get(subject);
+    if (hosts === undefined) this.#listening.set(subject, (hosts = new Set()));
+    if (isListening) hosts.add(host);
+    else hosts.delete(host);
+    if (hosts.size === 0) this.#listening.delete(subject);
+  }
+
+  #carry(from: SimulatedHost, to: SimulatedHost, message: Message): void {
     const { random } = this.#options;
     const isLocal = from === to;
     if (!isLocal && (this.#cuts.has(pair(from.name, to.name)) || random() < this.#faults.drop)) {
@@ -118,14 +135,15 @@ export class SimulatedNetwork {
     }
     const copies = !isLocal && random() < this.#faults.duplicate ? 2 : 1;
     if (copies === 2) this.stats.duplicated++;
-    for (let i = 0; i < copies; i++) this.#deliverLater(from, to, subject, new Uint8Array(payload));
+    for (let i = 0; i < copies; i++) this.#deliverLater(from, to, message);
   }
 
-  #deliverLater(from: SimulatedHost, to: SimulatedHost, subject: string, payload: Uint8Array): void {
+  #deliverLater(from: SimulatedHost, to: SimulatedHost, { pattern, subject, payload }: Message): void {
     const { clock } = this.#options;
     const arrivalMs = this.#arrivalMs(clock, from, to);
+    const copy = new Uint8Array(payload);
     clock.setTimeout(() => {
-      if (to.deliver(subject, payload)) this.stats.delivered++;
+      if (to.deliver(pattern, subject, copy)) this.stats.delivered++;
     }, arrivalMs - clock.now());
   }
 

@@ -1,162 +1,207 @@
-/** A whole tree in virtual time: one simulated process for each node, with a journal of what their handlers did. */
-import { createNode, type Node, type NodeOptions } from "../../src/index.js";
+/**
+ * A whole tree in virtual time: one simulated process for each node, what its handlers did, and an operator who starts
+ * again what has ended.
+ */
+import { createNode, type EndReason, type HandlerContext, type Node } from "../../src/index.js";
 import { seededRandom, SimulatedClock, type SimulatedHost, SimulatedNetwork } from "../../src/testing/index.js";
-import type { Random } from "../../src/index.js";
-
-export interface Run {
-  readonly commandId: string;
-  readonly path: string;
-  /** Which process ran it. */
-  readonly process: number;
-  readonly idempotent: boolean;
-}
+import { Journal } from "./journal.js";
+import type { TreePlan } from "./plan.js";
 
 export interface SimulatedProcess {
   readonly path: string;
   readonly number: number;
+  readonly name: string;
   readonly host: SimulatedHost;
   readonly node: Node;
-  hasEnded: boolean;
+  readonly startedAtMs: number;
+  endReason: EndReason | null;
+  /** Told to end by the test. */
+  isDismissed: boolean;
+  /** From when to when it stood still. */
+  readonly pauses: [number, number][];
+  /** Promises of this process that have not settled. */
+  open: number;
 }
 
-/** Children by parent; a child in `joined` is not listed by its parent. */
-export interface TreePlan {
-  readonly paths: readonly string[];
-  readonly joined: ReadonlySet<string>;
+export interface WorkInput {
+  readonly value: number;
+  readonly durationMs: number;
+  readonly throws: boolean;
+  readonly progress: number;
+}
+
+export interface Document {
+  readonly by: number;
+  readonly count: number;
+}
+
+export class HandlerError extends Error {
+  readonly code = "BROKEN_TOOL";
 }
 
 export class SimulatedTree {
   readonly clock = new SimulatedClock();
-  readonly random: Random;
   readonly network: SimulatedNetwork;
-  readonly runs: Run[] = [];
-  readonly processes = new Map<string, SimulatedProcess>();
-  /** Every process that ever was. */
-  readonly all: SimulatedProcess[] = [];
+  readonly journal: Journal;
   readonly plan: TreePlan;
-  readonly #paused = new Map<string, number>();
-  readonly #killed = new Map<string, (() => unknown)[]>();
+  /** Every process that ever was. */
+  readonly processes: SimulatedProcess[] = [];
+  /** Whether the operator starts again what ends. */
+  isOperated = true;
 
-  constructor(seed: number, plan: TreePlan) {
-    this.random = seededRandom(seed);
-    this.network = new SimulatedNetwork({ clock: this.clock, random: this.random });
+  constructor(plan: TreePlan) {
     this.plan = plan;
+    this.network = new SimulatedNetwork({ clock: this.clock, random: seededRandom(plan.seed * 3 + 2) });
+    this.journal = new Journal(() => this.clock.now());
   }
 
-  get rootPath(): string {
-    return this.plan.paths[0] as string;
-  }
-
-  /** The process that the test takes for the holder of a path. */
-  at(path: string): SimulatedProcess {
-    const found = this.processes.get(path);
-    if (found === undefined) throw new Error(`nobody was started at ${path}`);
-    return found;
+  get nowMs(): number {
+    return this.clock.now();
   }
 
   /** Starts a process at a path; a living one there becomes its rival. */
-  spawn(path: string, options: Partial<NodeOptions> = {}): SimulatedProcess {
-    const number = this.all.length;
-    const host = this.network.host(`${path}#${number}`);
-    const node = createNode({
-      path,
-      transport: host.transport,
-      clock: host.clock,
-      random: host.random,
-      children: this.#listedChildren(path).map((id) => ({ id })),
-      commands: { work: (input: WorkInput, { commandId }) => this.#work(host, number, path, input, commandId) },
-      requests: path === this.rootPath ? { ask: (input: number) => input + 1 } : {},
-      onOrphaned: "continue",
-      ...options,
-    });
-    const process = { path, number, host, node, hasEnded: false };
-    this.processes.set(path, process);
-    this.all.push(process);
-    node.on("node.fenced", () => {});
-    node.on("node.ended", () => (process.hasEnded = true));
+  spawn(path: string): SimulatedProcess {
+    const number = this.processes.length;
+    const name = `${path}#${number}`;
+    const host = this.network.host(name);
+    const node = this.#createNode(path, host, number);
+    const startedAtMs = this.nowMs;
+    const process = { path, number, name, host, node, startedAtMs, isDismissed: false, pauses: [], open: 0 };
+    const spawned: SimulatedProcess = { ...process, endReason: null };
+    this.processes.push(spawned);
+    this.journal.note(`spawn ${name}`);
+    this.#watch(spawned);
     void node.start();
-    return process;
+    return spawned;
   }
 
   spawnAll(): void {
     for (const path of this.plan.paths) this.spawn(path);
   }
 
-  /** Stops the holder of a path for a while, like SIGSTOP and SIGCONT; returns how to continue. */
-  pause(path: string): () => void {
-    const { host } = this.at(path);
-    const fromMs = this.clock.now();
-    host.pause();
-    return () => {
-      this.#paused.set(path, this.pausedMs(path) + this.clock.now() - fromMs);
-      host.resume();
-    };
-  }
-
-  /** How long holders of the path were paused in all. */
-  pausedMs(path: string): number {
-    return this.#paused.get(path) ?? 0;
-  }
-
-  /** Kills the holder of a path like SIGKILL. */
-  kill(path: string): void {
-    const { host } = this.at(path);
-    host.kill();
-    for (const act of this.#killed.get(host.name) ?? []) act();
-  }
-
-  /** Calls back when the process on that host is killed. */
-  onKilled(hostName: string, act: () => unknown): void {
-    this.#killed.set(hostName, [...(this.#killed.get(hostName) ?? []), act]);
-  }
-
-  /** The processes that claim a path now. */
+  /** The living processes that claim a path, oldest first. */
   claimants(path: string): readonly SimulatedProcess[] {
-    return this.all.filter((process) => process.path === path && process.host.isAlive && !process.hasEnded);
+    return this.processes.filter((process) => process.path === path && isLiving(process));
+  }
+
+  living(): readonly SimulatedProcess[] {
+    return this.processes.filter(isLiving);
+  }
+
+  /** The newest living process of a path. */
+  holder(path: string): SimulatedProcess | undefined {
+    return this.claimants(path).at(-1);
+  }
+
+  /** Kills like SIGKILL. */
+  kill(process: SimulatedProcess): void {
+    this.journal.note(`kill ${process.name}`);
+    process.open = 0;
+    process.host.kill();
+  }
+
+  /** Stands a process still for a while, like SIGSTOP and SIGCONT. */
+  pause(process: SimulatedProcess): () => void {
+    this.journal.note(`pause ${process.name}`);
+    const span: [number, number] = [this.nowMs, Infinity];
+    process.pauses.push(span);
+    process.host.pause();
+    return () => {
+      span[1] = this.nowMs;
+      this.journal.note(`resume ${process.name}`);
+      process.host.resume();
+    };
   }
 
   /** Every path has exactly one claimant, and all of them are SYNCHRONIZED. */
   isWhole(): boolean {
-    return this.plan.paths.every((path) => {
-      const claimants = this.claimants(path);
-      return claimants.length === 1 && claimants[0]?.node.state === "SYNCHRONIZED";
-    });
+    const living = this.living();
+    return (
+      living.length === this.plan.paths.length &&
+      living.every(({ node }) => node.state === "SYNCHRONIZED") &&
+      new Set(living.map(({ path }) => path)).size === living.length
+    );
   }
 
-  /** Starts what nobody holds, as an operator would, and takes the remaining claimants for the holders. */
+  /** Starts what nobody holds, as an operator would. */
   revive(): void {
-    for (const path of this.plan.paths) {
-      const holder = this.claimants(path).at(-1);
-      if (holder === undefined) this.spawn(path);
-      else this.processes.set(path, holder);
-    }
+    for (const path of this.plan.paths) if (this.claimants(path).length === 0) this.spawn(path);
   }
 
   describe(): string {
-    const claimants = this.plan.paths.flatMap((path) => this.claimants(path));
-    return claimants
-      .map(({ path, node, number }) => {
-        const children = node.children().map(({ id, link }) => `${id}:${link}`);
-        const { state, reasons } = node.status;
-        return `${path}#${number} ${node.epoch} ${state} [${reasons.join()}] ${children.join(" ")}`;
+    return this.living()
+      .map(({ name, node }) => {
+        const children = node.children().map(({ id, link, pending }) => `${id}:${link}:${pending}`);
+        const { state, reasons, failure } = node.status;
+        return `${name} ${node.epoch} ${state} [${reasons.join()}] ${failure ?? ""} ${children.join(" ")}`;
       })
       .join("\n");
   }
 
-  #listedChildren(path: string): string[] {
-    const below = this.plan.paths.filter((other) => other.startsWith(`${path}.`) && !this.plan.joined.has(other));
-    return below.map((other) => other.slice(path.length + 1)).filter((rest) => !rest.includes("."));
+  #createNode(path: string, host: SimulatedHost, number: number): Node {
+    const { byPath, children, options } = this.plan;
+    const ids = children.get(path) ?? [];
+    const planned = ids.map((id) => byPath.get(`${path}.${id}`)).filter((child) => child?.isListed === true);
+    const isInner = ids.length > 0;
+    const work = (input: WorkInput, context: HandlerContext): unknown => this.#work(host, number, input, context);
+    return createNode({
+      ...options,
+      path,
+      transport: host.transport,
+      clock: host.clock,
+      random: host.random,
+      onOrphaned: byPath.get(path)?.onOrphaned ?? "continue",
+      children: planned.map((child, index) => ({
+        id: child?.path.slice(path.length + 1) ?? String(index),
+        critical: child?.isCritical ?? false,
+      })),
+      commands: { work },
+      requests: { ...(path === "t" ? { far: work } : {}), ...(isInner ? { near: work } : {}) },
+    });
   }
 
-  async #work(host: SimulatedHost, process: number, path: string, input: WorkInput, commandId: string) {
-    this.runs.push({ commandId, path, process, idempotent: input.idempotent });
-    await new Promise<void>((resolve) => host.clock.setTimeout(resolve, input.durationMs));
+  #watch(process: SimulatedProcess): void {
+    const { node, name } = process;
+    node.on("state.changed", ({ state, failure }) => this.journal.note(`${name} ${state} ${failure ?? ""}`));
+    node.on("child.changed", ({ id, state }) => this.journal.note(`${name} ${id}:${state}`));
+    node.on("node.fenced", ({ error }) => this.journal.note(`${name} ${error.message}`));
+    node.on("node.ended", ({ reason }) => this.#ended(process, reason));
+  }
+
+  #ended(process: SimulatedProcess, reason: EndReason): void {
+    process.endReason = reason;
+    this.journal.note(`${process.name} ended: ${reason}`);
+    if (process.host.subscriptions > 0) this.journal.violated(`${process.name} ended, but still listens`);
+    // What waited on the node must be told within the turn in which it ended.
+    this.clock.defer(() =>
+      this.clock.defer(() => {
+        if (process.open > 0) this.journal.violated(`${process.name} ended with ${process.open} promises open`);
+      }),
+    );
+    this.clock.setTimeout(() => this.#restart(process.path), 500);
+  }
+
+  #restart(path: string): void {
+    if (this.isOperated && this.claimants(path).length === 0) this.spawn(path);
+  }
+
+  async #work(host: SimulatedHost, process: number, input: WorkInput, context: HandlerContext): Promise<unknown> {
+    const { path, commandId, epoch } = context;
+    const run = { id: commandId, value: input.value, path, process, epoch: epoch.join("."), hasEnded: false };
+    this.journal.ran(run);
+    for (let i = 0; i < input.progress; i++) context.progress(i);
+    if (input.durationMs > 0) await new Promise<void>((resolve) => host.clock.setTimeout(resolve, input.durationMs));
+    run.hasEnded = true;
+    if (input.throws) throw new HandlerError(`no luck with ${input.value}`);
     return { path, echo: input.value };
   }
 }
 
-export interface WorkInput {
-  readonly value: number;
-  readonly durationMs: number;
-  readonly idempotent: boolean;
+export function isLiving({ host, endReason }: SimulatedProcess): boolean {
+  return host.isAlive && endReason === null;
+}
+
+/** Able to act now. */
+export function isActive(process: SimulatedProcess): boolean {
+  return isLiving(process) && !process.host.isPaused;
 }

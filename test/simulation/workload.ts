@@ -1,199 +1,240 @@
-/** What users do to a tree while faults happen, and what must hold of it. */
-import { type CommandOutcome, type FanOut, WrongStateError } from "../../src/index.js";
-import type { SimulatedTree, WorkInput } from "./simulated-tree.js";
-
-interface Issued {
-  readonly target: string;
-  readonly value: number;
-  readonly atMs: number;
-  readonly timeoutMs: number;
-  readonly idempotent: boolean;
-  outcome: CommandOutcome<{ path: string; echo: number }> | null;
-  endedAtMs: number;
-  settlements: number;
-}
-
-/** How much later than its deadline an outcome may come: timers of one instant run in turn. */
-const SLACK_MS = 50;
+/** What users do to a tree while faults happen: calls down and up, fan-outs, documents, reports. */
+import { CommandError, type CommandOptions, type CommandOutcome, type Random } from "../../src/index.js";
+import { seededRandom } from "../../src/testing/index.js";
+import { checkEnding, type IssuedCall, isRefusedByEnd, track } from "./calls.js";
+import { isActive, type SimulatedProcess, type SimulatedTree, type WorkInput } from "./simulated-tree.js";
 
 export class Workload {
-  readonly issued: Issued[] = [];
-  readonly broken: string[] = [];
-  requests = 0;
-  fanOuts = 0;
-  #value = 0;
-  #open = 0;
+  readonly issued: IssuedCall[] = [];
+  completed = 0;
+  /** The count in the latest document that each process published. */
+  readonly documents = new Map<number, number>();
   readonly #tree: SimulatedTree;
+  readonly #random: Random;
+  #value = 0;
 
   constructor(tree: SimulatedTree) {
     this.#tree = tree;
-  }
-
-  /** Calls whose promise has not settled. */
-  get open(): number {
-    return this.#open;
+    this.#random = seededRandom(tree.plan.seed * 3 + 4);
   }
 
   /** Does something at random. */
   step(): void {
-    const { random, rootPath } = this.#tree;
-    const choice = random();
-    // The dead do nothing.
-    if (!this.#tree.at(rootPath).host.isAlive) return;
-    if (choice < 0.7) this.#command(random() < 0.6);
-    else if (choice < 0.8) this.#fanOut();
-    else if (choice < 0.9) this.#request();
-    else this.#attempt(() => this.#root.synchronize({ value: ++this.#value }));
+    const { paths, children } = this.#tree.plan;
+    const isFromRoot = this.#random() < 0.4;
+    const inner = paths.filter((path) => (children.get(path)?.length ?? 0) > 0);
+    const above = this.#active(isFromRoot ? "t" : this.#pick(inner));
+    const below = this.#active(this.#pick(paths.slice(1)));
+    const choice = this.#random();
+    if (choice < 0.55) this.#command(above);
+    else if (choice < 0.65) this.#fanOut(above);
+    else if (choice < 0.8) this.#request(below);
+    else if (choice < 0.95) this.#synchronize(above);
+    else if (below !== undefined) below.node.report({ at: this.#tree.nowMs });
   }
 
-  /** The documents of all direct children are the root's latest. */
-  checkSync(): void {
-    const version = this.#attempt(() => this.#root.synchronize({ last: true })) ?? 0;
-    this.#expected = version;
-  }
-
-  #expected = 0;
-
-  verifySync(): void {
-    for (const { id } of this.#root.children()) {
-      const synced = this.#tree.at(`${this.#tree.rootPath}.${id}`).node.synced;
-      if (synced?.version !== this.#expected) this.broken.push(`${id} has version ${synced?.version ?? 0}`);
+  /** When all is well, every node can be reached from everywhere above it, at once and at the first attempt. */
+  async probe(): Promise<void> {
+    const calls = this.#tree.living().flatMap((process) => this.#probesOf(process));
+    for (const [index, call] of calls.entries()) {
+      this.#expectCompleted(call());
+      // A few at a time: some trees have short queues.
+      if (index % 4 === 3) await this.#tree.clock.advance(60);
     }
+    for (const process of this.#tree.living()) this.#synchronize(process);
+    await this.#tree.clock.advance(3_000);
   }
 
-  /** Checks everything that has ended. */
-  verify(): void {
-    if (this.#open > 0) this.broken.push(`${this.#open} calls never settled`);
-    for (const command of this.issued) this.#verifyCommand(command);
-    this.#verifyRuns();
+  #probesOf(process: SimulatedProcess): readonly (() => Promise<unknown>)[] {
+    const input = (): WorkInput => ({ ...this.#input(), durationMs: 0 });
+    const down = this.#descendants(process.path).map(
+      (target) => () => this.#issueCommand(process, target, {}, input()),
+    );
+    const names = process.path === "t" ? [] : ["near", "far"];
+    const up = names.map((name) => () => this.#issueRequest(process, name, {}, input()));
+    return [...down, ...up, () => this.#issueFanOut(process, "*", {}, false, input())];
   }
 
-  get #root() {
-    return this.#tree.at(this.#tree.rootPath).node;
+  #active(path: string): SimulatedProcess | undefined {
+    return this.#tree.claimants(path).findLast(isActive);
   }
 
-  #command(idempotent: boolean): void {
-    const { random, plan, rootPath, clock } = this.#tree;
-    const path = plan.paths[1 + Math.floor(random() * (plan.paths.length - 1))] as string;
-    const value = ++this.#value;
-    const timeoutMs = 500 + Math.floor(random() * 8_000);
-    const target = path.slice(rootPath.length + 1);
-    const issued: Issued = {
-      target,
-      value,
-      atMs: clock.now(),
+  #pick<T>(choices: readonly T[]): T {
+    return choices[Math.floor(this.#random() * choices.length)] as T;
+  }
+
+  #descendants(path: string): readonly string[] {
+    const { paths } = this.#tree.plan;
+    return paths.filter((other) => other.startsWith(`${path}.`)).map((other) => other.slice(path.length + 1));
+  }
+
+  #input(mostMs = 400): WorkInput {
+    const random = this.#random;
+    return {
+      value: ++this.#value,
+      durationMs: random() < 0.2 ? 0 : Math.floor(random() * mostMs),
+      throws: random() < 0.1,
+      progress: random() < 0.2 ? 3 : 0,
+    };
+  }
+
+  #command(caller: SimulatedProcess | undefined): void {
+    const targets = this.#descendants(caller?.path ?? "");
+    if (caller === undefined || targets.length === 0) return;
+    const random = this.#random;
+    const options: CommandOptions = {
+      timeoutMs: 200 + Math.floor(random() ** 2 * 10_000),
+      idempotent: random() < 0.5,
+      ...(random() < 0.15 ? { signal: this.#abortSoon(caller) } : {}),
+    };
+    const target = this.#pick(targets);
+    if (random() < 0.05) void this.#issueCommand(caller, `${target}.nobody`, options);
+    else if (options.idempotent === true && random() < 0.2) this.#repeated(caller, target, options);
+    else void this.#issueCommand(caller, target, options);
+  }
+
+  /** Several callers use one key. */
+  #repeated(caller: SimulatedProcess, target: string, options: CommandOptions): void {
+    const input = this.#input();
+    const keyed = { ...options, commandId: `key-${input.value}` };
+    void this.#issueCommand(caller, target, keyed, input);
+    const again = (): void => void this.#issueCommand(caller, target, keyed, input);
+    if (this.#random() < 0.5) again();
+    else caller.host.clock.setTimeout(again, this.#random() * 1_000);
+  }
+
+  #abortSoon(caller: SimulatedProcess): AbortSignal {
+    const controller = new AbortController();
+    caller.host.clock.setTimeout(() => controller.abort(), this.#random() ** 2 * 2_000);
+    return controller.signal;
+  }
+
+  #issueCommand(
+    caller: SimulatedProcess,
+    target: string,
+    options: CommandOptions,
+    input = this.#input(),
+  ): Promise<CommandOutcome> {
+    const call = this.#issue(caller, `${caller.path}.${target}`, input, options);
+    const outcome = caller.node.tryCommand(target, "work", input, { timeoutMs: 2_000, ...options });
+    track(caller, outcome, {
+      ok: (ended) => this.#ended(call, ended),
+      error: (error) => this.#rejected(caller, error),
+    });
+    return outcome;
+  }
+
+  #issue(caller: SimulatedProcess, path: string | null, input: WorkInput, options: CommandOptions): IssuedCall {
+    const call: IssuedCall = {
+      kind: path === null ? "request" : "command",
+      caller,
+      path,
+      input,
+      atMs: this.#tree.nowMs,
+      timeoutMs: options.timeoutMs ?? 2_000,
+      idempotent: options.idempotent ?? false,
+      isCancellable: options.signal !== undefined,
+      isShared: options.commandId !== undefined,
+    };
+    this.issued.push(call);
+    return call;
+  }
+
+  #ended(call: IssuedCall, outcome: CommandOutcome): void {
+    if (outcome.status === "completed") this.completed++;
+    checkEnding(this.#tree, call, outcome);
+  }
+
+  #rejected(caller: SimulatedProcess, error: unknown): void {
+    if (!isRefusedByEnd(caller, error)) this.#tree.journal.violated(`${caller.name} rejected: ${String(error)}`);
+  }
+
+  #fanOut(caller: SimulatedProcess | undefined): void {
+    if (caller === undefined) return;
+    const random = this.#random;
+    const deep = this.#descendants(caller.path).filter(() => random() < 0.3);
+    const targets = random() < 0.6 || deep.length === 0 ? "*" : deep;
+    const options = { timeoutMs: 500 + Math.floor(random() * 4_000), idempotent: random() < 0.5 };
+    const isFirst = random() < 0.2 && (targets !== "*" || caller.node.children().some(({ link }) => link === "alive"));
+    this.#issueFanOut(caller, targets, options, isFirst).catch((error: unknown) => {
+      // Its end is checked where each outcome arrives.
+      if (!isFirst || (error as CommandError).code !== "QUORUM_IMPOSSIBLE") this.#rejected(caller, error);
+    });
+  }
+
+  async #issueFanOut(
+    caller: SimulatedProcess,
+    targets: readonly string[] | "*",
+    options: CommandOptions,
+    isFirst = false,
+    input = this.#input(100),
+  ): Promise<readonly CommandOutcome[]> {
+    const atMs = this.#tree.nowMs;
+    const timeoutMs = options.timeoutMs ?? 2_000;
+    const fanOut = caller.node.fanOut(targets, "work", input, {
+      ...options,
       timeoutMs,
-      idempotent,
-      outcome: null,
-      endedAtMs: 0,
-      settlements: 0,
-    };
-    const input: WorkInput = { value, durationMs: random() * 400, idempotent };
-    const call = this.#attempt(() =>
-      this.#root.tryCommand<{ path: string; echo: number }>(target, "work", input, { timeoutMs, idempotent }),
-    );
-    if (call === undefined) return;
-    this.issued.push(issued);
-    this.#watchRoot(call, (outcome) => {
-      issued.outcome = outcome;
-      issued.endedAtMs = clock.now();
-      issued.settlements++;
+      until: isFirst ? "first" : "all",
     });
-  }
-
-  #fanOut(): void {
-    const input: WorkInput = { value: ++this.#value, durationMs: 20, idempotent: false };
-    const fanOut = this.#attempt<FanOut>(() => this.#root.fanOut("*", "work", input, { timeoutMs: 3_000 }));
-    if (fanOut === undefined) return;
-    this.fanOuts++;
-    this.#watchRoot(fanOut.outcomes, () => {});
-  }
-
-  #request(): void {
-    const { random, plan } = this.#tree;
-    const path = plan.paths[1 + Math.floor(random() * (plan.paths.length - 1))] as string;
-    const value = ++this.#value;
-    const { node, host } = this.#tree.at(path);
-    if (!host.isAlive) return;
-    const call = this.#attempt(() => node.request<number>("ask", value, { timeoutMs: 3_000 }));
-    if (call === undefined) return;
-    this.requests++;
-    const refused = (): void => {};
-    this.#watch(host.name, call, refused, (answer) => {
-      if (answer !== value + 1) this.broken.push(`request ${value} got ${answer}`);
-    });
-  }
-
-  #attempt<T>(act: () => T): T | undefined {
-    try {
-      return act();
-    } catch (error) {
-      if (error instanceof WrongStateError || (error as { code?: string }).code === "NODE_ENDED") return undefined;
-      throw error;
-    }
-  }
-
-  /** Counts the call as open until it settles or its caller is killed: a process takes its promises with it. */
-  #watch<T>(hostName: string, call: Promise<T>, failed: (error: unknown) => void, settled: (value: T) => void): void {
-    let isOpen = true;
-    const close = (): boolean => {
-      const wasOpen = isOpen;
-      if (isOpen) this.#open--;
-      isOpen = false;
-      return wasOpen;
-    };
-    this.#open++;
-    this.#tree.onKilled(hostName, close);
-    call.then(
-      (value) => {
-        if (close()) settled(value);
-      },
-      (error: unknown) => {
-        if (close()) failed(error);
-      },
-    );
-  }
-
-  #watchRoot<T>(call: Promise<T>, settled: (value: T) => void): void {
-    const failed = (error: unknown): void => {
-      if ((error as { code?: string }).code !== "NODE_ENDED") this.broken.push(`rejected: ${String(error)}`);
-    };
-    this.#watch(this.#tree.at(this.#tree.rootPath).host.name, call, failed, settled);
-  }
-
-  #verifyCommand({ outcome, target, value, atMs, timeoutMs, endedAtMs, settlements }: Issued): void {
-    if (outcome === null) return;
-    if (settlements !== 1) this.broken.push(`${target} ${value} settled ${settlements} times`);
-    const pausedMs = this.#tree.pausedMs(this.#tree.rootPath);
-    if (endedAtMs > atMs + timeoutMs + pausedMs + SLACK_MS) this.broken.push(`${target} ${value} ended late`);
-    if (outcome.status === "completed" && outcome.value.echo !== value)
-      this.broken.push(`${target} got a wrong result`);
-  }
-
-  #verifyRuns(): void {
-    const perProcess = new Map<string, number>();
-    const perCommand = new Map<string, number>();
-    for (const { commandId, path, process, idempotent } of this.#tree.runs) {
-      count(perProcess, `${commandId} at ${path}#${process}`);
-      if (!idempotent) count(perCommand, `${commandId} at ${path}`);
-    }
-    for (const [key, runs] of perProcess) if (runs > 1) this.broken.push(`${key} ran ${runs} times in one process`);
-    for (const [key, runs] of perCommand)
-      if (runs > 1) this.broken.push(`not idempotent, but ${key} ran ${runs} times`);
-    this.#verifyCertainty(perCommand);
-  }
-
-  /** What is told to have certainly not begun has not. */
-  #verifyCertainty(perCommand: ReadonlyMap<string, number>): void {
-    for (const { outcome, idempotent } of this.issued) {
-      if (outcome?.status !== "notStarted" || idempotent) continue;
-      for (const key of perCommand.keys()) {
-        if (key.startsWith(`${outcome.commandId} `)) this.broken.push(`${key} ran, but was told not to have started`);
+    const settled = (outcomes: readonly CommandOutcome[]): void => {
+      for (const outcome of outcomes) {
+        const path = `${caller.path}.${outcome.target}`;
+        const call = { ...this.#issue(caller, path, input, options), timeoutMs, atMs, isCancellable: isFirst };
+        this.#ended({ ...call, kind: "fanOut" }, outcome);
       }
-    }
+    };
+    track(caller, fanOut.outcomes, { ok: settled, error: () => {} });
+    return fanOut.outcomes;
   }
-}
 
-function count(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+  #request(caller: SimulatedProcess | undefined): void {
+    if (caller === undefined || caller.path === "t") return;
+    const random = this.#random;
+    const name = this.#pick(["near", "far", "far", "nowhere"]);
+    const options: CommandOptions = { timeoutMs: 300 + Math.floor(random() * 5_000), idempotent: random() < 0.3 };
+    this.#issueRequest(caller, name, options).catch(() => {});
+  }
+
+  #issueRequest(
+    caller: SimulatedProcess,
+    name: string,
+    options: CommandOptions,
+    input = this.#input(),
+  ): Promise<unknown> {
+    const call = this.#issue(caller, null, input, options);
+    const { idempotent = false } = options;
+    const answer = caller.node.request(name, input, { timeoutMs: call.timeoutMs, idempotent });
+    track(caller, answer, {
+      ok: (value) => {
+        this.completed++;
+        checkEnding(this.#tree, call, { status: "completed", value });
+      },
+      error: (error) => {
+        if (error instanceof CommandError) checkEnding(this.#tree, call, { status: error.status, error });
+        else this.#rejected(caller, error);
+      },
+    });
+    return answer;
+  }
+
+  #synchronize(process: SimulatedProcess | undefined): void {
+    if (process === undefined) return;
+    process.node.synchronize({ by: process.number, count: ++this.#value });
+    this.documents.set(process.number, this.#value);
+  }
+
+  /** Fails the run if one of these calls does not complete although all is well. A handler that throws is well. */
+  #expectCompleted(call: Promise<unknown>): void {
+    const check = (result: unknown): void => {
+      for (const each of [result].flat()) {
+        const { status, error } = each as { status?: string; error?: CommandError };
+        if (status !== undefined && status !== "completed" && error?.code !== "HANDLER_FAILED") {
+          this.#tree.journal.violated(`while all was well: ${error?.message ?? status}`);
+        }
+      }
+    };
+    call.then(check, (error: unknown) => {
+      if ((error as CommandError).code !== "HANDLER_FAILED") check({ status: "rejected", error });
+    });
+  }
 }

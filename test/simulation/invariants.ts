@@ -1,0 +1,131 @@
+/** What must hold over a whole run, and of a tree at rest. */
+import { compareEpochs } from "../../machines/epoch.js";
+import { type IssuedCall, runsOf } from "./calls.js";
+import type { HandlerRun } from "./journal.js";
+import type { Document, SimulatedProcess, SimulatedTree } from "./simulated-tree.js";
+
+/** A handler runs once at most for one call in one process, and once at all unless the call is idempotent. */
+export function checkRuns(tree: SimulatedTree, issued: readonly IssuedCall[]): void {
+  for (const runs of tree.journal.runs.values()) checkOncePerProcess(tree, runs);
+  for (const call of issued) {
+    const runs = call.idempotent ? [] : runsOf(tree, call);
+    if (runs.length < 2) continue;
+    const where = runs.map(({ path, process }) => `${path}#${process}`).join(" and ");
+    tree.journal.violated(`${call.kind} ${call.input.value} is not idempotent, but ran at ${where}`);
+  }
+}
+
+function checkOncePerProcess(tree: SimulatedTree, runs: readonly HandlerRun[]): void {
+  const seen = new Set<string>();
+  for (const { id, process } of runs) {
+    const key = `${id} at process ${process}`;
+    if (seen.has(key)) tree.journal.violated(`call ${key} ran twice`);
+    seen.add(key);
+  }
+}
+
+/**
+ * A process gives way only to one of a newer epoch, and a newcomer is turned away only where several fight.
+ */
+export function checkRivals(tree: SimulatedTree): void {
+  for (const process of tree.processes) {
+    const { path, endReason, name } = process;
+    if (endReason !== "fenced" && endReason !== "duplicatePath") continue;
+    const others = tree.processes.filter((other) => other.path === path && other !== process);
+    const isJustified = endReason === "fenced" ? others.some((other) => outranks(other, process)) : others.length > 3;
+    if (!isJustified) tree.journal.violated(`${name} ended: ${endReason}, without a rival`);
+  }
+}
+
+function outranks(other: SimulatedProcess, process: SimulatedProcess): boolean {
+  return compareEpochs(toEpoch(other), toEpoch(process)) > 0;
+}
+
+function toEpoch({ node }: SimulatedProcess): readonly number[] {
+  return node.epoch === "" ? [] : node.epoch.split(".").map(Number);
+}
+
+/** Watches that no two processes of a path share an epoch, that none changes its own, and that documents never go back. */
+export class Watch {
+  readonly #tree: SimulatedTree;
+  readonly #holders = new Map<string, number>();
+  readonly #epochs = new Map<number, string>();
+  readonly #seen = new Map<number, Document>();
+
+  constructor(tree: SimulatedTree) {
+    this.#tree = tree;
+  }
+
+  /** Looks at all who live. */
+  look(): void {
+    for (const process of this.#tree.living()) {
+      this.#checkEpoch(process);
+      this.#checkDocument(process);
+    }
+  }
+
+  #checkEpoch({ path, number, name, node }: SimulatedProcess): void {
+    const { epoch } = node;
+    if (epoch === "") return;
+    const key = `${path} ${epoch}`;
+    const holder = this.#holders.get(key) ?? number;
+    this.#holders.set(key, holder);
+    if (holder !== number) this.#tree.journal.violated(`${name} has the epoch ${epoch} of process ${holder}`);
+    const before = this.#epochs.get(number) ?? epoch;
+    this.#epochs.set(number, epoch);
+    // A root raises its own above what it meets.
+    if (before !== epoch && path !== "t") this.#tree.journal.violated(`${name} went from ${before} to ${epoch}`);
+  }
+
+  #checkDocument({ number, name, node }: SimulatedProcess): void {
+    const document = node.synced?.document as Document | undefined;
+    if (document === undefined) return;
+    const before = this.#seen.get(number);
+    this.#seen.set(number, document);
+    if (before?.by === document.by && before.count > document.count) {
+      this.#tree.journal.violated(`${name} went back from ${before.count} to ${document.count}`);
+    }
+  }
+}
+
+const REST_MS = 6_000;
+
+/** Every child has its parent's latest document, nothing is under way, and nobody is chatty. */
+export async function checkRest(tree: SimulatedTree, latest: ReadonlyMap<number, number>): Promise<void> {
+  const { clock, journal, network, plan } = tree;
+  checkDocuments(tree, latest);
+  for (const { name, node, open } of tree.living()) {
+    const { running, queued } = node.status;
+    const pending = node.children().reduce((total, child) => total + child.pending, 0);
+    if (running + queued + pending + open > 0) {
+      journal.violated(`${name} rests with ${running} running, ${queued} queued, ${pending} pending, ${open} open`);
+    }
+  }
+  const before = { sent: network.stats.sent, dropped: drops(tree) };
+  await clock.advance(REST_MS);
+  const perNodeSecond = ((network.stats.sent - before.sent) / plan.nodes.length / REST_MS) * 1_000;
+  // One beat up, and one down from those with children, at intervals that grow from the shortest to the longest.
+  const most = 2_000 / (plan.options.heartbeat?.minMs ?? 0);
+  if (perNodeSecond > most) journal.violated(`each node sends ${perNodeSecond.toFixed(2)} messages a second at rest`);
+  const dropped = drops(tree) - before.dropped;
+  if (dropped > 0) journal.violated(`${dropped} messages were dropped at rest`);
+  const timers = clock.pending / plan.nodes.length;
+  if (timers > 4) journal.violated(`each node has ${timers.toFixed(1)} timers at rest`);
+}
+
+function checkDocuments(tree: SimulatedTree, latest: ReadonlyMap<number, number>): void {
+  for (const { path, parent } of tree.plan.nodes) {
+    const process = tree.holder(path);
+    const above = parent === null ? undefined : tree.holder(parent);
+    const expected = above === undefined ? undefined : latest.get(above.number);
+    const document = process?.node.synced?.document as Document | undefined;
+    if (expected !== undefined && (document?.count !== expected || document.by !== above?.number)) {
+      tree.journal.violated(`${process?.name} has ${JSON.stringify(document)} instead of ${expected}`);
+    }
+  }
+}
+
+function drops(tree: SimulatedTree): number {
+  const counts = tree.living().flatMap(({ node }) => Object.values(node.status.dropped));
+  return counts.reduce((total, count) => total + count, 0);
+}

@@ -1,0 +1,52 @@
+/** What happened in one run, and a digest of it: the same seed must give the same one. */
+export interface HandlerRun {
+  readonly id: string;
+  /** Tells apart what users wanted done, whatever ids it was done under. */
+  readonly value: number;
+  readonly path: string;
+  /** Which process ran it. */
+  readonly process: number;
+  readonly epoch: string;
+  hasEnded: boolean;
+}
+
+export class Journal {
+  /** Rules that were violated. */
+  readonly broken: string[] = [];
+  /** The latest events, for a report of what broke. */
+  readonly events: string[] = [];
+  /** Handlers started, by the value of their input. */
+  readonly runs = new Map<number, HandlerRun[]>();
+  readonly #now: () => number;
+  #digest = 0x811c9dc5;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get digest(): string {
+    return (this.#digest >>> 0).toString(16);
+  }
+
+  note(event: string): void {
+    const line = `${this.#now().toFixed(3)} ${event}`;
+    this.events.push(line);
+    for (let i = 0; i < line.length; i++) this.#digest = Math.imul(this.#digest ^ line.charCodeAt(i), 0x01000193);
+  }
+
+  violated(rule: string): void {
+    this.note(`BROKEN ${rule}`);
+    this.broken.push(rule);
+  }
+
+  ran(run: HandlerRun): void {
+    this.note(`run ${run.value} as ${run.id} at ${run.path}#${run.process}`);
+    const runs = this.runs.get(run.value);
+    if (runs === undefined) this.runs.set(run.value, [run]);
+    else runs.push(run);
+  }
+
+  runsOf(value: number): readonly HandlerRun[] {
+    return this.runs.get(value) ?? [];
+  }
+}

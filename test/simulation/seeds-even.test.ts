@@ -1,0 +1,3 @@
+import { surviveSeeds } from "./survive.js";
+
+surviveSeeds(0);
