@@ -1,18 +1,9 @@
 /** AbortSignals of commands: before, while queued, while running, over hops. */
 import { describe, expect, test } from "vitest";
-import { type Commands, type HandlerContext } from "../../src/index.js";
-import { World } from "./kit.js";
+import { type HandlerContext } from "../../src/index.js";
+import { forever, pair, World } from "./kit.js";
 
 class Reason extends Error {}
-
-async function pair(world: World, commands: Commands, options: { readonly concurrency?: number } = {}) {
-  const shop = world.node({ path: "shop", children: [{ id: "a" }] });
-  const child = world.node({ path: "shop.a", commands, ...options });
-  await world.up(shop, child);
-  return { shop, child };
-}
-
-const forever = (): Promise<never> => new Promise(() => {});
 
 describe("abort", () => {
   test("before the call: nothing is sent, the wait rejects with the signal's reason", async () => {

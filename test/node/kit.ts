@@ -1,6 +1,13 @@
 /** A whole tree in one process and in virtual time: nothing sleeps, nothing depends on speed. */
 import { expect } from "vitest";
-import { createNode, memoryTransport, type Node, type NodeEvents, type NodeOptions } from "../../src/index.js";
+import {
+  type Commands,
+  createNode,
+  memoryTransport,
+  type Node,
+  type NodeEvents,
+  type NodeOptions,
+} from "../../src/index.js";
 import { SimulatedClock } from "../../src/testing/simulated-clock.js";
 import { seededRandom } from "../../src/testing/prng.js";
 import type { Random } from "../../src/health/clock.js";
@@ -131,4 +138,21 @@ export function gate<T = void>(): { readonly opened: Promise<T>; readonly open: 
   const resolvers: ((value: T) => void)[] = [];
   const opened = new Promise<T>((resolve) => resolvers.push(resolve));
   return { opened, open: (value) => resolvers[0]?.(value) };
+}
+
+/** Ends never. */
+export const forever = (): Promise<never> => new Promise(() => {});
+
+/** A handler that counts how often it ran. */
+export function counter(): { readonly count: () => number; readonly ran: () => number } {
+  let runs = 0;
+  return { count: () => ++runs, ran: () => runs };
+}
+
+/** A parent and one child with these commands, both SYNCHRONIZED. */
+export async function pair(world: World, commands: Commands, options: Partial<WorldNodeOptions> = {}) {
+  const shop = world.node({ path: "shop", children: [{ id: "a" }], commandTimeoutMs: 60_000 });
+  const child = world.node({ path: "shop.a", commands, ...options });
+  await world.up(shop, child);
+  return { shop, child };
 }

@@ -1,9 +1,7 @@
 /** Everything is bounded: queues, credit, sizes. What exceeds a bound is refused at once and by name. */
 import { describe, expect, test } from "vitest";
 import { type CommandOutcome, PayloadTooLargeError, UnsupportedPayloadError } from "../../src/index.js";
-import { gate, World } from "./kit.js";
-
-const forever = (): Promise<never> => new Promise(() => {});
+import { forever, gate, World } from "./kit.js";
 
 function codes(outcomes: readonly CommandOutcome[]): Record<string, number> {
   const counts: Record<string, number> = {};
