@@ -28,6 +28,11 @@ export interface Outcome {
   readonly output: Uint8Array;
 }
 
+/** Longest text that is sent or passed on, characters: it must fit whatever the next transport carries. */
+export const TEXT_LENGTH_MAX = 1_000;
+
+const CODE_LENGTH_MAX = 64;
+
 /** Where a call's answers go. `settle` is called exactly once, `progress` any number of times before. */
 export interface CallSink {
   /** The call was sent, or sent again. */
@@ -46,7 +51,8 @@ export function uncompleted(
   message: string,
   handlerCode = "",
 ): Outcome {
-  return { status, code, message, handlerCode, output: UNDEFINED_PAYLOAD };
+  const texts = { message: message.slice(0, TEXT_LENGTH_MAX), handlerCode: handlerCode.slice(0, CODE_LENGTH_MAX) };
+  return { status, code, ...texts, output: UNDEFINED_PAYLOAD };
 }
 
 export function refused(code: CommandErrorCode, message: string): Outcome {

@@ -245,9 +245,6 @@ function decodeInput(input: Uint8Array): unknown {
   }
 }
 
-/** Longest message that travels, characters. */
-const MESSAGE_LENGTH_MAX = 1000;
-
 function failureOf(error: unknown): Outcome {
   if (error instanceof InvalidInput) return refused("INVALID_INPUT", messageOf(error));
   return uncompleted("failed", "HANDLER_FAILED", messageOf(error), codeOf(error));
@@ -256,7 +253,7 @@ function failureOf(error: unknown): Outcome {
 /** Anything can be thrown, also what throws when it is looked at. */
 function messageOf(error: unknown): string {
   try {
-    return String(error instanceof Error ? error.message : error).slice(0, MESSAGE_LENGTH_MAX);
+    return String(error instanceof Error ? error.message : error);
   } catch {
     return "unknown error";
   }
@@ -265,7 +262,7 @@ function messageOf(error: unknown): string {
 function codeOf(error: unknown): string {
   try {
     const code = typeof error === "object" && error !== null ? (error as { code?: unknown }).code : undefined;
-    return typeof code === "string" || typeof code === "number" ? String(code).slice(0, 64) : "";
+    return typeof code === "string" || typeof code === "number" ? String(code) : "";
   } catch {
     return "";
   }

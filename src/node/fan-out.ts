@@ -55,7 +55,8 @@ export function runFanOut(plan: FanOutPlan): FanOut<never> {
   // Whoever iterates instead need not handle this promise.
   outcomes.catch(() => {});
   const iterate = async function* (): AsyncGenerator<CommandOutcome, void, void> {
-    for (let next = 0; next < plan.targets.length; next++) {
+    const expected = isHopeless(plan) ? 0 : plan.targets.length;
+    for (let next = 0; next < expected; next++) {
       while (arrived.length <= next) {
         await new Promise<void>((resolve) => {
           const wake = (): void => {
@@ -77,7 +78,7 @@ async function collect(
   arrived: CommandOutcome[],
   tell: () => void,
 ): Promise<readonly CommandOutcome[]> {
-  if (plan.needed !== null && plan.needed > plan.targets.length) throw impossible(plan, 0);
+  if (isHopeless(plan)) throw impossible(plan, 0);
   let completions = 0;
   const note = (outcome: CommandOutcome): void => {
     arrived.push(outcome);
@@ -89,6 +90,11 @@ async function collect(
   plan.signal?.throwIfAborted();
   if (plan.needed !== null && completions < plan.needed) throw impossible(plan, completions);
   return arrived;
+}
+
+/** Not even all targets would be enough: nobody is asked. */
+function isHopeless({ needed, targets }: FanOutPlan): boolean {
+  return needed !== null && needed > targets.length;
 }
 
 /** Enough completed, or enough no longer can. */

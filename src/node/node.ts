@@ -3,6 +3,7 @@ import type { CoordinationState } from "../../machines/coordination.js";
 import { formatEpoch } from "../../machines/epoch.js";
 import { CommandError, InvalidOptionError, NodeEndedError, PayloadTooLargeError, WrongStateError } from "../errors.js";
 import { encodePayload } from "../protocol/payload.js";
+import { TEXT_LENGTH_MAX } from "./call.js";
 import { Caller } from "./caller.js";
 import type { CommandOptions, CommandOutcome, RequestOptions } from "./dispatch.js";
 import type { EndReason, NodeEvents } from "./events.js";
@@ -276,10 +277,8 @@ function overloaded(path: string): CommandError {
   return new CommandError({ status: "notStarted", code: "OVERLOADED", message, path, name: "report", commandId: "" });
 }
 
-const REASON_LENGTH_MAX = 1_000;
-
 /** @throws InvalidOptionError */
 function shortened(option: string, text: unknown): string {
   if (typeof text !== "string") throw new InvalidOptionError(option, text, "a string");
-  return text.slice(0, REASON_LENGTH_MAX);
+  return text.slice(0, TEXT_LENGTH_MAX);
 }

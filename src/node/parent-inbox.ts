@@ -1,5 +1,6 @@
 /** What the parent says within its session, and what comes of it. */
 import type { Message, SyncFull, UnknownMessage } from "../protocol/messages.js";
+import { TEXT_LENGTH_MAX } from "./call.js";
 import type { CommandRouter } from "./command-router.js";
 import type { NodeCore } from "./core.js";
 import type { Reporter } from "./reporter.js";
@@ -62,7 +63,7 @@ export class ParentInbox {
 
   #stop(remainingMs: number, reason: string): void {
     this.#port.uplink?.send({ kind: "ack.shutdown", seq: 0 });
-    this.#port.shutdown(Math.max(1, remainingMs), reason);
+    this.#port.shutdown(Math.max(1, remainingMs), reason.slice(0, TEXT_LENGTH_MAX));
   }
 
   #left(reason: string): void {

@@ -2,7 +2,7 @@
 import { estimateBytes } from "../protocol/codec.js";
 import { randomId } from "../health/clock.js";
 import { STATUSES, type CommandReply, type StatusRequest, type UpMessage } from "../protocol/messages.js";
-import { type CallSink, type Outcome, refused, uncompleted } from "./call.js";
+import { type CallSink, completed, type Outcome, refused, uncompleted } from "./call.js";
 import { CallTable, type OutgoingCall } from "./call-table.js";
 import type { ChildLink } from "./child-link.js";
 import type { NodeCore } from "./core.js";
@@ -95,13 +95,11 @@ export class Requests {
     const status = STATUSES[message.status];
     if (status === undefined) return;
     const { code, message: text, handlerCode, output } = message;
-    this.calls.answered(message.requestId, {
-      status,
-      code: code as Outcome["code"],
-      message: text,
-      handlerCode,
-      output,
-    });
+    const outcome =
+      status === "completed"
+        ? completed(output)
+        : uncompleted(status, code as Exclude<Outcome["code"], "">, text, handlerCode);
+    this.calls.answered(message.requestId, outcome);
   }
 
   #transmit({ id, name, input, meta, deadlineAtMs }: OutgoingCall): void {

@@ -1,8 +1,11 @@
 /** The receiving side of one sequence: delivers each number once, in order, and remembers what came too early. */
+import { estimateBytes } from "../protocol/codec.js";
 import type { Message, UnknownMessage } from "../protocol/messages.js";
 
 /** Messages kept that arrived before a missing one. A sender never needs more: its credit is smaller. */
 const EARLY_MAX = 4096;
+/** And their size, bytes: what is dropped for it is retransmitted like what was lost. */
+const EARLY_BYTES_MAX = 16 * 1024 * 1024;
 
 type Received = Message | UnknownMessage;
 
@@ -10,6 +13,7 @@ export class SequenceReceiver {
   /** All numbers up to this one were delivered. */
   received: number;
   #early: Map<number, Received> | null = null;
+  #earlyBytes = 0;
 
   constructor(start: number) {
     this.received = start;
@@ -31,6 +35,10 @@ export class SequenceReceiver {
 
   #keep(number: number, message: Received): boolean {
     if (number - this.received > EARLY_MAX) return false;
+    if (this.#early?.has(number) === true) return true;
+    const bytes = sizeOf(message);
+    if (this.#earlyBytes + bytes > EARLY_BYTES_MAX) return false;
+    this.#earlyBytes += bytes;
     this.#early ??= new Map();
     this.#early.set(number, message);
     return true;
@@ -41,9 +49,14 @@ export class SequenceReceiver {
       const message = this.#early.get(this.received + 1);
       if (message === undefined) return;
       this.received += 1;
+      this.#earlyBytes -= sizeOf(message);
       this.#early.delete(this.received);
       if (this.#early.size === 0) this.#early = null;
       deliver(message);
     }
   }
+}
+
+function sizeOf(message: Received): number {
+  return message.kind === "unknown" ? 0 : estimateBytes(message);
 }

@@ -108,7 +108,58 @@ describe("numbers", () => {
   });
 });
 
+describe("texts", () => {
+  const long = "€".repeat(4_000);
+
+  // What is passed on used to be passed on whole, also where it did not fit: that threw, uncaught.
+  test("a long error passes a hop that carries little", async () => {
+    const world = new World();
+    const shop = world.node({ path: "shop", children: [{ id: "a" }], requests: {} });
+    const process = world.process({ maxPayloadBytes: 8_192 });
+    const a = world.node({ path: "shop.a", children: [{ id: "raw" }], process });
+    const raw = new RawChild(world, "shop.a.raw");
+    await world.up(shop, a);
+    raw.answers = { x: null };
+    const answer = shop.tryCommand("a.raw", "x", {}, { commandId: "key", timeoutMs: 1_000 });
+    await world.run(10);
+    raw.send([8, 0, raw.nextSeq(), "key", 1, "HANDLER_FAILED", long, long]);
+    expect(await world.settle(answer, 100)).toMatchObject({ status: "failed", error: { code: "HANDLER_FAILED" } });
+  });
+
+  test("so do a long reply to a request and a long reason to shut down", async () => {
+    const world = new World();
+    const raw = new RawParent(world, "shop");
+    const process = world.process({ maxPayloadBytes: 8_192 });
+    const a = world.node({ path: "shop.a", process });
+    const x = world.node({ path: "shop.a.x" });
+    await world.up(a, x);
+    const answer = world.failure(x.request("ask", {}, { timeoutMs: 1_000 }), 1_000);
+    await world.run(10);
+    const id = raw.received.find(({ key }) => key === "7.4")?.fields[0];
+    raw.send("a", [2, 2, raw.nextSeq("a"), id, 1, "HANDLER_FAILED", long, long, new Uint8Array(0)]);
+    expect(await answer).toMatchObject({ code: "HANDLER_FAILED" });
+    raw.send("a", [5, 0, 0, 1_000, long]);
+    expect(await world.settle(Promise.all([a.ended, x.ended]), 1_100)).toEqual(["shutdown", "shutdown"]);
+  });
+});
+
 describe("payloads", () => {
+  test("what came too early is kept up to a bound of bytes", async () => {
+    const world = new World();
+    const shop = world.node({ path: "shop", children: [{ id: "raw" }] });
+    const raw = new RawChild(world, "shop.raw");
+    await world.up(shop);
+    const reports = record(shop, "child.reported");
+    const large = pack("x".repeat(500_000));
+    for (let seq = 2; seq <= 101; seq++) raw.send([7, 6, seq, large]);
+    await world.run(10);
+    expect(shop.status.dropped["outside the window"]).toBeGreaterThanOrEqual(60);
+    // What was dropped is sent again by an honest sender.
+    for (let seq = 1; seq <= 101; seq++) raw.send([7, 6, seq, large]);
+    await world.run(10);
+    expect(reports).toHaveLength(101);
+  });
+
   test("garbled ones fail their command, their report or their document, nothing else", async () => {
     const world = new World();
     const raw = new RawParent(world, "shop");

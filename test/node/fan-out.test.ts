@@ -160,6 +160,12 @@ describe("until the first, until a quorum", () => {
     const before = world.sent("command.run").length;
     const fanOut = shop.fanOut("*", "hang", {}, { until: { quorum: 5 } });
     expect(await world.failure(fanOut.outcomes, 0)).toMatchObject({ code: "QUORUM_IMPOSSIBLE" });
+    const seen: unknown[] = [];
+    const reading = (async (): Promise<void> => {
+      for await (const outcome of fanOut) seen.push(outcome);
+    })();
+    await world.settle(reading, 0);
+    expect(seen).toEqual([]);
     const lonely = world.node({ path: "lonely" });
     await world.up(lonely);
     const first = lonely.fanOut("*", "x", {}, { until: "first" });

@@ -140,6 +140,16 @@ describe("stop", () => {
     await world.settle(stopped, 100);
   });
 
+  test("a handler that waits for the end of its own node is ended by the deadline", async () => {
+    const world = new World();
+    const shop = world.node({ path: "shop", children: [{ id: "a" }] });
+    const a: Node = world.node({ path: "shop.a", commands: { bye: () => a.stop({ timeoutMs: 1_000 }) } });
+    await world.up(shop, a);
+    const answer = shop.tryCommand("a", "bye");
+    expect(await world.settle(a.ended, 1_100)).toBe("stopped");
+    expect(await world.settle(answer, 100)).toMatchObject({ status: "unknown" });
+  });
+
   test("own commands that are under way end as unknown", async () => {
     const world = new World();
     const { shop } = await family(world, { hang: () => new Promise(() => {}) });
