@@ -30,7 +30,7 @@ export class Workload {
     else if (choice < 0.65) this.#fanOut(above);
     else if (choice < 0.8) this.#request(below);
     else if (choice < 0.95) this.#synchronize(above);
-    else if (below !== undefined) below.node.report({ at: this.#tree.nowMs });
+    else this.#report(below);
   }
 
   /** When all is well, every node can be reached from everywhere above it, at once and at the first attempt. */
@@ -221,6 +221,15 @@ export class Workload {
     if (process === undefined) return;
     process.node.synchronize({ by: process.number, count: ++this.#value });
     this.documents.set(process.number, this.#value);
+  }
+
+  #report(process: SimulatedProcess | undefined): void {
+    try {
+      process?.node.report({ at: this.#tree.nowMs });
+    } catch (error) {
+      // The parent has not acknowledged earlier ones for long.
+      if ((error as CommandError).code !== "OVERLOADED") throw error;
+    }
   }
 
   /** Fails the run if one of these calls does not complete although all is well. A handler that throws is well. */
