@@ -17,6 +17,7 @@ export class Announcer {
   attempt = 0;
   readonly #port: AnnouncerPort;
   #isSeeking = false;
+  #isRetired = false;
   #delayMs = 0;
   #timer: Timer | null = null;
   /** Attempts left to answer a newer parent that called. */
@@ -37,6 +38,7 @@ export class Announcer {
 
   /** Announces now, and again until it is stopped. */
   start(): void {
+    if (this.#isRetired) return;
     this.#isSeeking = true;
     this.#delayMs = 0;
     this.#announce();
@@ -44,6 +46,7 @@ export class Announcer {
 
   /** A parent called: answers soon, but ten thousand children must not answer one broadcast in the same instant. */
   startSoon({ isRival }: { readonly isRival: boolean }): void {
+    if (this.#isRetired) return;
     this.#isSeeking = true;
     this.#delayMs = 0;
     if (isRival) this.#callAttempts = CALL_ATTEMPTS_MAX;
@@ -54,6 +57,12 @@ export class Announcer {
     this.#isSeeking = false;
     this.#callAttempts = null;
     this.#clearTimer();
+  }
+
+  /** The node takes leave: no call of a parent brings it back. */
+  retire(): void {
+    this.#isRetired = true;
+    this.stop();
   }
 
   #announce(): void {

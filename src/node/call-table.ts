@@ -50,6 +50,8 @@ interface Entry {
   cancels: number;
   /** It was sent to an executor that was lost since: no later refusal proves that it did not begin. */
   mayHaveBegun: boolean;
+  /** It was sent in an earlier session to the executor that we have: an answer may be lost. */
+  wasSentBefore: boolean;
 }
 
 const CANCEL_REPEAT_MS = 500;
@@ -152,12 +154,27 @@ export class CallTable {
   /** The session is over for now, but its executor may come back: everything is kept. */
   suspend(): void {
     this.#open = false;
+    for (const entry of this.#entries.values()) {
+      entry.wasSentBefore ||= entry.state === "sent" || entry.state === "cancelling";
+    }
   }
 
   /** The executor is lost. */
   lost(why: string): void {
     this.#open = false;
     for (const entry of this.#entries.values()) this.#lose(entry, why);
+  }
+
+  /**
+   * The executor has left in order: in this session it has answered whatever it began, so that the rest did not begin.
+   */
+  left(why: string): void {
+    this.#open = false;
+    for (const entry of this.#entries.values()) {
+      if (entry.mayHaveBegun || entry.wasSentBefore) this.#lose(entry, why);
+      else if (entry.call.idempotent && entry.state !== "cancelling") this.#requeue(entry);
+      else this.#refuse(entry, why);
+    }
   }
 
   /** Ends everything, whether idempotent or not. */
@@ -167,7 +184,13 @@ export class CallTable {
   }
 
   #newEntry(call: OutgoingCall): Entry {
-    const state = { state: "queued", cancelTimer: null, cancels: 0, mayHaveBegun: false } as const;
+    const state = {
+      state: "queued",
+      cancelTimer: null,
+      cancels: 0,
+      mayHaveBegun: false,
+      wasSentBefore: false,
+    } as const;
     const entry: Entry = { call, callers: new Set(), ...state };
     this.#join(entry, call);
     return entry;
@@ -222,21 +245,32 @@ export class CallTable {
       this.#postpone(entry, false);
       this.#queue.add(call.id);
     } else if (state === "queued") {
-      this.#advance(entry, "command.refused");
-      this.#settle(entry, refused("UNAVAILABLE", why));
+      this.#refuse(entry, why);
     } else {
       this.#advance(entry, "command.lost");
       this.#settle(entry, uncompleted("unknown", "EXECUTOR_LOST", `${why} after the call may have begun`));
     }
   }
 
+  #refuse(entry: Entry, why: string): void {
+    this.#advance(entry, "command.refused");
+    this.#settle(entry, refused("UNAVAILABLE", why));
+  }
+
+  #requeue(entry: Entry): void {
+    this.#advance(entry, "command.postponed");
+    this.#queue.add(entry.call.id);
+  }
+
   #postpone(entry: Entry, sameExecutor: boolean): void {
-    if (entry.state === "sent" && !sameExecutor) entry.mayHaveBegun = true;
+    entry.wasSentBefore ||= entry.state === "sent";
+    if (!sameExecutor) entry.mayHaveBegun ||= entry.wasSentBefore;
     this.#advance(entry, "command.postponed");
   }
 
   #end(entry: Entry, why: string): void {
-    const began = entry.state === "sent" || entry.state === "cancelling" || entry.state === "waiting";
+    const { state, wasSentBefore } = entry;
+    const began = state === "sent" || state === "cancelling" || wasSentBefore;
     this.#advance(entry, began ? "command.lost" : "command.refused");
     this.#settle(entry, began ? uncompleted("unknown", "EXECUTOR_LOST", why) : refused("UNAVAILABLE", why));
   }

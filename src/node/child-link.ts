@@ -143,6 +143,7 @@ export class ChildLink {
     this.channel = null;
     this.detector = null;
     if (event === "child.failed") this.calls.suspend();
+    else if (event === "child.left") this.calls.left(why);
     else this.calls.lost(why);
     this.apply(event);
     this.onClosed?.();

@@ -34,6 +34,8 @@ import { RateLimit } from "./rate-limit.js";
 export interface ChildrenPort {
   /** Whether sessions may be opened: the node has an epoch and coordinates. */
   isCoordinating(): boolean;
+  /** Whether sessions that were offered count when they are used: also while stopping, to take leave of who came late. */
+  takesOffers(): boolean;
   deliver(link: ChildLink, message: Message | UnknownMessage): void;
   linkChanged(link: ChildLink, from: LinkState): void;
   requestCredit(link: ChildLink): number;
@@ -165,12 +167,16 @@ export class Children {
     this.#links.delete(link.id);
   }
 
+  /** Ends the calls that children have not answered. */
+  endCalls(why: string): void {
+    for (const link of this.#links.values()) link.calls.close(why);
+  }
+
   close(): void {
     this.#subscription?.unsubscribe();
     this.#subscription = null;
     for (const link of this.#links.values()) {
       link.channel?.close();
-      link.calls.close("the node has ended");
     }
     this.broadcaster.close();
   }
@@ -204,7 +210,7 @@ export class Children {
   /** Whether the session is the link's; an offered one becomes so by being used. */
   #isCurrent(link: ChildLink, session: string): boolean {
     if (link.channel?.session === session) return true;
-    if (link.offer?.session !== session || !this.#port.isCoordinating()) return false;
+    if (link.offer?.session !== session || !this.#port.takesOffers()) return false;
     this.#accept(link, link.offer);
     return true;
   }

@@ -29,6 +29,8 @@ export class CommandRouter {
   readonly #relayed = new Map<string, { readonly link: ChildLink; readonly sink: CallSink }>();
   readonly #memory: RelayMemory;
   readonly #parking: Parking;
+  /** Who waits until everything passed on was answered. */
+  #idle: (() => void)[] = [];
   /** Counts the sessions with the parent. */
   #session = 0;
   /** Commands of this session that arrived. */
@@ -72,6 +74,12 @@ export class CommandRouter {
   /** The user of this node cancels a command that it gave. */
   cancelBelow(commandId: string, target: string, sink: CallSink): void {
     this.#port.children.get(splitTarget(target).childId)?.calls.cancel(commandId, sink);
+  }
+
+  /** Resolves when everything passed on was answered. */
+  idle(): Promise<void> {
+    if (this.#relayed.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   /** Refuses what waits for a document that will not come any more. */
@@ -134,8 +142,16 @@ export class CommandRouter {
         this.#relayed.delete(commandId);
         this.#memory.note(commandId, outcome, this.#session);
         sink.settle(outcome);
+        this.#reportIdle();
       },
     };
+  }
+
+  #reportIdle(): void {
+    if (this.#relayed.size > 0) return;
+    const waiting = this.#idle;
+    this.#idle = [];
+    for (const resolve of waiting) resolve();
   }
 
   /** Answers go into whatever session is open when they are ready: a re-sent command is answered from the cache. */

@@ -7,7 +7,7 @@
 import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
 import type { EndReason } from "./events.js";
-import { type Patience, reserveMs, shutdownChildren, untilTrue, withDeadline } from "./shutdown.js";
+import { isReachable, type Patience, reserveMs, shutdownChildren, untilTrue, withDeadline } from "./shutdown.js";
 import type { Uplink } from "./uplink.js";
 
 export interface DepartureOptions {
@@ -97,7 +97,8 @@ export class Departure {
 
   #shutdownTree(why: string): Promise<void> {
     const { core, children } = this.#port;
-    return shutdownChildren(core, [...children.open()], { patience: this.#workPatience(), reason: why });
+    const links = Array.from(children.all()).filter((link) => isReachable(link, core));
+    return shutdownChildren(core, links, { patience: this.#workPatience(), reason: why });
   }
 
   async #run({ reason, why }: DepartureOptions): Promise<void> {
@@ -127,6 +128,7 @@ export class Departure {
     const { core, children, uplink } = this.#port;
     for (const link of children.open()) link.channel?.flush();
     if (this.#tree === null) children.broadcaster.publish({ kind: "shutdown.leaving", seq: 0, reason: why });
+    uplink?.retire();
     const channel = uplink?.channel;
     if (!channel) return;
     if (reason === "shutdown") channel.send({ kind: "complete.shutdown", seq: 0 });

@@ -130,6 +130,11 @@ export class NodeRuntime {
     await Promise.all([this.executor.drain(), this.#requestExecutor.drain()]);
   }
 
+  /** Of what was accepted, that is also what was passed on. */
+  async #workDone(): Promise<void> {
+    await Promise.all([this.drain(), this.router.idle()]);
+  }
+
   #isOver(): boolean {
     return this.phase === "ended";
   }
@@ -180,7 +185,7 @@ export class NodeRuntime {
       stopAccepting: () => {
         if (this.phase === "running") this.phase = "stopping";
         this.coordinator.stopRetrying();
-        return this.drain();
+        return this.#workDone();
       },
       endCalls: () => this.#endCalls("the node is stopping"),
       finish: (reason) => this.#finish(reason),
@@ -287,6 +292,7 @@ export class NodeRuntime {
   #childrenPort(): ChildrenPort {
     return {
       isCoordinating: () => this.phase === "running" && this.core.epoch.length > 0 && this.coordinator.isCoordinating,
+      takesOffers: () => !this.#isOver() && this.coordinator.isCoordinating,
       deliver: (link: ChildLink, message: Message | UnknownMessage) => this.#childInbox.receive(link, message),
       linkChanged: (link, from) => this.#linkChanged(link, from),
       requestCredit: (link) => link.requestsTaken + this.#requestExecutor.freeSlots,
@@ -343,6 +349,7 @@ export class NodeRuntime {
     core.log.error({ event: "node.fenced", path: core.path, code: error.code }, error.message);
     if (core.options.logger === null && !core.emitter.hasListeners("node.fenced")) process.emitWarning(error);
     core.emitter.emit("node.fenced", { error });
+    this.#endCalls("the node was superseded");
     // Speaking once more tells the parent that two processes are alive at this path.
     this.uplink?.send({ kind: "status.leaving", seq: 0, reason });
     this.uplink?.channel?.flush();
@@ -392,6 +399,7 @@ export class NodeRuntime {
     this.router.closeParking(why);
     this.executor.close(why);
     this.#requestExecutor.close(why);
+    this.children.endCalls(why);
   }
 
   #finish(reason: EndReason): void {

@@ -160,6 +160,11 @@ export class Uplink {
     this.#port.closed();
   }
 
+  /** The session stays for the last words; no other one will be opened. */
+  retire(): void {
+    this.#announcer.retire();
+  }
+
   close(): void {
     this.#announcer.stop();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();

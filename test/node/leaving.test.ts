@@ -1,0 +1,122 @@
+/** A node that leaves in order: what becomes of the commands that were on their way to it. */
+import { describe, expect, test } from "vitest";
+import { uncompleted } from "../../src/node/call.js";
+import { CallTable, type OutgoingCall } from "../../src/node/call-table.js";
+import { SimulatedClock } from "../../src/testing/index.js";
+import { record, World } from "./kit.js";
+
+const CHILDREN = [{ id: "a" }, { id: "b" }];
+
+// The node had told that it leaves and waited for the answer; a late frame of its old session made the parent call it, and
+// it came back for a moment. Everything that it was sent then was lost.
+test("a child that has said that it leaves does not answer its parent's call", async () => {
+  const world = new World();
+  const shop = world.node({ path: "shop", children: CHILDREN });
+  const [a, b] = [world.node({ path: "shop.a" }), world.node({ path: "shop.b" })];
+  await world.up(a, b, shop);
+  const links = record(shop, "child.changed");
+  // Its farewell is not acknowledged, so that it stays and repeats it.
+  world.processOf(shop).passes = ({ kinds }) => !kinds.includes("heartbeat.ack");
+  const stopped = a.stop({ timeoutMs: 3_000 });
+  await world.settle(stopped);
+  await world.run(1_000);
+  expect(links.map(({ id, state }) => [id, state])).toEqual([["a", "left"]]);
+});
+
+test("a command that a leaving child refused, or never saw, did not begin", async () => {
+  const world = new World();
+  const shop = world.node({ path: "shop", children: CHILDREN });
+  let began = 0;
+  const a = world.node({ path: "shop.a", commands: { count: () => void began++ } });
+  await world.up(a, world.node({ path: "shop.b" }), shop);
+  const stopped = a.stop();
+  const outcomes = [shop.tryCommand("a", "count")];
+  for (let turn = 0; turn < 20; turn++) {
+    await world.run(1);
+    outcomes.push(shop.tryCommand("a", "count"));
+  }
+  await world.settle(stopped);
+  const statuses = (await world.settle(Promise.all(outcomes))).map(({ status }) => status);
+  expect(statuses).toEqual(statuses.map(() => "notStarted"));
+  expect(began).toBe(0);
+});
+
+describe("a node that leaves while commands that it passed on run", () => {
+  async function family(ms: number) {
+    const world = new World();
+    const shop = world.node({ path: "shop", children: CHILDREN });
+    const mid = world.node({ path: "shop.a", children: [{ id: "leaf" }] });
+    const work = () => new Promise((resolve) => world.clock.setTimeout(() => resolve("done"), ms));
+    const leaf = world.node({ path: "shop.a.leaf", commands: { work } });
+    await world.up(leaf, mid, world.node({ path: "shop.b" }), shop);
+    const outcome = shop.tryCommand("a.leaf", "work");
+    await world.run(100);
+    return { world, mid, outcome };
+  }
+
+  test("waits for them", async () => {
+    const { world, mid, outcome } = await family(2_000);
+    await world.settle(mid.stop({ timeoutMs: 5_000 }));
+    expect(await world.settle(outcome)).toMatchObject({ status: "completed", value: "done" });
+  });
+
+  test("answers for those that outlast its deadline that their outcome is unknown", async () => {
+    const { world, mid, outcome } = await family(20_000);
+    await world.settle(mid.stop({ timeoutMs: 2_000 }));
+    expect(await world.settle(outcome)).toMatchObject({ status: "unknown", error: { code: "EXECUTOR_LOST" } });
+  });
+});
+
+describe("what a caller knows of a call when its executor leaves in order", () => {
+  function table() {
+    const statuses: Record<string, string> = {};
+    const calls = new CallTable({
+      clock: new SimulatedClock(),
+      queueMax: 10,
+      firstCredit: 5,
+      transmit: () => {},
+      transmitCancel: () => {},
+    });
+    const submit = (id: string, idempotent = false): void => {
+      const sink = { progress: () => {}, settle: ({ status }: { status: string }) => void (statuses[id] = status) };
+      const call = { id, idempotent, sink, name: "x", target: "", input: new Uint8Array(), deadlineAtMs: 1e6 };
+      calls.submit({ ...call, minSyncVersion: 0, meta: null } satisfies OutgoingCall);
+    };
+    return { calls, submit, statuses };
+  }
+
+  test("sent in the session in which it left: it did not begin", () => {
+    const { calls, submit, statuses } = table();
+    calls.opened({ sameExecutor: true });
+    submit("sent");
+    calls.left("gone");
+    expect(statuses).toEqual({ sent: "notStarted" });
+  });
+
+  test("sent in an earlier session: its answer may be lost", () => {
+    const { calls, submit, statuses } = table();
+    calls.opened({ sameExecutor: true });
+    submit("sent");
+    calls.suspend();
+    calls.left("gone");
+    submit("resent");
+    calls.opened({ sameExecutor: false });
+    calls.suspend();
+    calls.opened({ sameExecutor: true });
+    calls.left("gone");
+    expect(statuses).toEqual({ sent: "unknown", resent: "unknown" });
+  });
+
+  test("idempotent: it goes to the successor, whose refusal proves something only if the first never began it", () => {
+    const { calls, submit, statuses } = table();
+    calls.opened({ sameExecutor: true });
+    submit("earlier", true);
+    calls.suspend();
+    calls.opened({ sameExecutor: true });
+    submit("now", true);
+    calls.left("gone");
+    calls.opened({ sameExecutor: false });
+    for (const id of ["earlier", "now"]) calls.answered(id, uncompleted("notStarted", "DRAINING", "busy"));
+    expect(statuses).toEqual({ earlier: "unknown", now: "notStarted" });
+  });
+});
