@@ -15,6 +15,9 @@ const RESERVE_FRACTION = 0.1;
 const RESERVE_MIN_MS = 20;
 const RESERVE_MAX_MS = 1_000;
 
+/** How long a child that was offered a session is waited for, milliseconds. */
+const OFFER_ANSWER_MS = 500;
+
 /** How often an unanswered COORD_SHUTDOWN is repeated. */
 const REPEAT_MS = 250;
 
@@ -28,6 +31,11 @@ export interface Patience {
   deadlineAtMs(): number;
   /** Calls back after a time, or earlier when the deadline changed or the node is over. Returns how to forget it. */
   wait(callback: () => void, delayMs: number): () => void;
+}
+
+/** Whether a child is there, or was offered a session so lately that it may still use it. */
+export function isReachable(link: ChildLink, core: NodeCore): boolean {
+  return link.isOpen || (link.offer !== null && core.now() - link.offer.offeredAtMs < OFFER_ANSWER_MS);
 }
 
 /** Shuts the children down; resolves when all have answered, are gone, or the time is over. */
@@ -59,13 +67,13 @@ function shutdownChild(
     let forget: (() => void) | null = null;
     const step = (): void => {
       const remainingMs = patience.deadlineAtMs() - core.now();
-      if (core.isOver || !link.isOpen || remainingMs <= 0) {
+      if (core.isOver || !isReachable(link, core) || remainingMs <= 0) {
         link.onClosed = null;
         return resolve();
       }
       const childMs = Math.max(0, Math.floor(remainingMs - reserveMs(remainingMs)));
       link.send({ kind: "shutdown.stop", seq: 0, remainingMs: childMs, reason });
-      forget = patience.wait(step, Math.min(REPEAT_MS, Math.ceil(remainingMs)));
+      forget = patience.wait(step, Math.min(link.isOpen ? REPEAT_MS : POLL_MS, Math.ceil(remainingMs)));
     };
     link.onClosed = () => {
       forget?.();

@@ -88,6 +88,30 @@ describe("shutdownTree", () => {
     expect(entered).toEqual(["DEGRADED"]);
   });
 
+  test("a child that was just offered a session is shut down too", async () => {
+    const world = new World();
+    const shop = world.node({ path: "shop" });
+    const a = world.node({ path: "shop.a" });
+    await world.up(shop);
+    await a.start();
+    await world.until(() => world.sent("init.open").length > 0);
+    expect(shop.child("a")?.link).toBe("absent");
+    await world.settle(shop.shutdownTree(), 1_000);
+    expect(await endings(world, [a], 100)).toEqual(["shutdown"]);
+  });
+
+  test("a child that was offered a session and died is not waited for long", async () => {
+    const world = new World();
+    const shop = world.node({ path: "shop" });
+    const a = world.node({ path: "shop.a" });
+    await world.up(shop);
+    await a.start();
+    await world.until(() => world.sent("init.open").length > 0);
+    world.kill(a);
+    await world.settle(shop.shutdownTree(), 600);
+    expect(await shop.ended).toBe("shutdown");
+  });
+
   test("lost frames: it is repeated until it is answered", async () => {
     const world = new World();
     const { shop, all } = await family(world);
