@@ -35,7 +35,7 @@ export interface Document {
   readonly count: number;
 }
 
-export class HandlerError extends Error {
+class HandlerError extends Error {
   readonly code = "BROKEN_TOOL";
 }
 
