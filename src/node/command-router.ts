@@ -23,10 +23,18 @@ export interface CommandRouterPort {
   sendUp(message: UpMessage): void;
 }
 
+/** A command passed on: where a cancel goes. */
+interface Relayed {
+  readonly link: ChildLink;
+  readonly sink: CallSink;
+  /** In which it last arrived. */
+  session: number;
+}
+
 export class CommandRouter {
   readonly #port: CommandRouterPort;
   /** Commands passed on, by id: to whom a cancel goes. */
-  readonly #relayed = new Map<string, { readonly link: ChildLink; readonly sink: CallSink }>();
+  readonly #relayed = new Map<string, Relayed>();
   readonly #memory: RelayMemory;
   readonly #parking: Parking;
   /** Who waits until everything passed on was answered. */
@@ -102,7 +110,11 @@ export class CommandRouter {
   /** Sent again over a new session: it is answered, or will be, whatever state this node is in by now. */
   #isKnown({ commandId, target }: CommandRun, sink: CallSink): boolean {
     if (target === "") return this.#port.executor.rejoin(commandId, sink);
-    if (this.#relayed.has(commandId)) return true;
+    const relayed = this.#relayed.get(commandId);
+    if (relayed !== undefined) {
+      relayed.session = this.#session;
+      return true;
+    }
     const outcome = this.#memory.recall(commandId, this.#session);
     if (outcome !== undefined) sink.settle(outcome);
     return outcome !== undefined;
@@ -131,7 +143,7 @@ export class CommandRouter {
     if (estimateBytes(toCommandRun(call, core)) > core.maxBodyBytes()) {
       return sink.settle(refused("TOO_LARGE_FOR_HOP", `${core.path} cannot pass on a message of this size`));
     }
-    if (link !== undefined) this.#relayed.set(message.commandId, { link, sink: call.sink });
+    if (link !== undefined) this.#relayed.set(message.commandId, { link, sink: call.sink, session: this.#session });
     this.submit(call, message.target);
   }
 
@@ -139,8 +151,8 @@ export class CommandRouter {
     return {
       progress: (value) => sink.progress(value),
       settle: (outcome) => {
+        this.#memory.note(commandId, outcome, this.#relayed.get(commandId)?.session ?? this.#session);
         this.#relayed.delete(commandId);
-        this.#memory.note(commandId, outcome, this.#session);
         sink.settle(outcome);
         this.#reportIdle();
       },

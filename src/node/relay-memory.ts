@@ -2,14 +2,14 @@
  * What calls that were passed on came to: an answer may be lost with the session that it was sent into. Whoever asked
  * then sends the call again, and it must not run again elsewhere.
  *
- * "unknown" is different: its caller may try the same call anew. One who asks again in the session in which it was told so
- * does just that; one who asks in another session may not have heard the answer.
+ * "unknown" is different: its caller may try the same call anew. Within one session a call is sent once unless it was
+ * answered, so who sends it a second time does just that; who sends it in another session may not have heard the answer.
  */
 import type { Outcome } from "./call.js";
 import { OutcomeCache } from "./outcome-cache.js";
 
 interface Remembered extends Outcome {
-  /** In which it was last told. */
+  /** In which it last arrived. */
   session: number | string;
   isSpent: boolean;
 }
@@ -22,7 +22,7 @@ export class RelayMemory {
     this.#outcomes = new OutcomeCache<Remembered>(entriesMax, bytesMax);
   }
 
-  /** The outcome is told in this session. One that never started leaves nothing to remember. */
+  /** The outcome of a call that last arrived in this session. One that never started leaves nothing to remember. */
   note(id: string, outcome: Outcome, session: number | string): void {
     if (outcome.status === "notStarted") return;
     const remembered = { ...outcome, session, isSpent: false };

@@ -18,12 +18,20 @@ export interface RequestsPort {
   sendUp(message: UpMessage): void;
 }
 
+interface Relayed {
+  /** Of the call upward. */
+  readonly id: string;
+  readonly sink: CallSink;
+  /** In which it last arrived. */
+  session: string;
+}
+
 export class Requests {
   /** Requests under way to the parent: our own and those passed on. */
   readonly calls: CallTable;
   readonly #port: RequestsPort;
   /** Requests of children passed on, by child and id. */
-  readonly #relayed = new Map<string, { readonly id: string; readonly sink: CallSink }>();
+  readonly #relayed = new Map<string, Relayed>();
   readonly #memory: RelayMemory;
 
   constructor(port: RequestsPort) {
@@ -54,31 +62,40 @@ export class Requests {
     if (Object.hasOwn(core.options.requests, name) || !hasUplink) {
       return executor.accept({ id: requestKey(link, requestId), name, input, deadlineMs, meta }, sink);
     }
-    const outcome = this.#memory.recall(requestKey(link, requestId), sessionOf(link));
-    if (outcome === undefined) this.#relay(link, message, sink);
-    else sink.settle(outcome);
+    if (!this.#isKnown(link, requestId, sink)) this.#relay(link, message, sink);
   }
 
-  /** One that is under way already was sent again over a new session: its answer will come. */
+  /** Sent again over a new session: it is answered, or will be. */
+  #isKnown(link: ChildLink, requestId: string, sink: CallSink): boolean {
+    const key = requestKey(link, requestId);
+    const relayed = this.#relayed.get(key);
+    if (relayed !== undefined) {
+      relayed.session = sessionOf(link);
+      return true;
+    }
+    const outcome = this.#memory.recall(key, sessionOf(link));
+    if (outcome !== undefined) sink.settle(outcome);
+    return outcome !== undefined;
+  }
+
   #relay(link: ChildLink, message: StatusRequest, sink: CallSink): void {
     const { core } = this.#port;
     const { requestId, name, input, deadlineMs, meta } = message;
     // Siblings may use one id: upward each gets one of its own.
     const id = randomId(core.options.random, 16);
     const key = requestKey(link, requestId);
-    if (this.#relayed.has(key)) return;
     if (estimateBytes(message) > core.maxBodyBytes()) {
       return sink.settle(refused("TOO_LARGE_FOR_HOP", `${core.path} cannot pass on a message of this size`));
     }
     const relayed: CallSink = {
       progress: () => {},
       settle: (outcome) => {
+        this.#memory.note(key, outcome, this.#relayed.get(key)?.session ?? sessionOf(link));
         this.#relayed.delete(key);
-        this.#memory.note(key, outcome, sessionOf(link));
         sink.settle(outcome);
       },
     };
-    this.#relayed.set(key, { id, sink: relayed });
+    this.#relayed.set(key, { id, sink: relayed, session: sessionOf(link) });
     const deadlineAtMs = core.now() + deadlineMs;
     const call = { id, name, target: "", input, deadlineAtMs, idempotent: false, minSyncVersion: 0, meta };
     this.calls.submit({ ...call, sink: relayed });

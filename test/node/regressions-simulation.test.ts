@@ -96,6 +96,30 @@ describe("calls", () => {
     expect(runs).toBe(1);
   });
 
+  test("a relay took a command sent again for a new attempt, as it crossed the answer: it had not come in that session", async () => {
+    const world = new World();
+    let runs = 0;
+    const commands = { count: () => (runs++, new Promise(() => {})) };
+    const { parent, node, open } = await puppetParent(world);
+    await open();
+    const worker = world.node({ path: "shop.a.x", commands });
+    await world.up(worker);
+    await world.until(() => node.child("x")?.link === "alive");
+    parent.say([{ ...run("one", 1), target: "x" } as DownMessage], { session: "s1" });
+    await world.until(() => runs === 1);
+    parent.say([probe()]);
+    await world.run(200);
+    await open({ session: "s2" });
+    world.kill(worker);
+    await world.up(world.node({ path: "shop.a.x", commands }));
+    await world.run(1_000);
+    parent.heard.length = 0;
+    parent.say([{ ...run("one", 1), target: "x" } as DownMessage], { session: "s2" });
+    await world.run(1_000);
+    expect(runs).toBe(1);
+    expect(parent.all("error.command").at(-1)).toMatchObject({ code: "EXECUTOR_LOST" });
+  });
+
   test("a command sent again to a stopping node was told not to have started: its outcome is known", async () => {
     const world = new World();
     let runs = 0;
