@@ -53,6 +53,11 @@ export class Announcer {
     this.#arm(this.#port.random() * BACKOFF.baseMs);
   }
 
+  /** Announces soon instead of at the end of a long delay, if it announces at all. */
+  hurry(): void {
+    if (this.#isSeeking) this.startSoon({ isRival: this.#callAttempts !== null });
+  }
+
   stop(): void {
     this.#isSeeking = false;
     this.#callAttempts = null;

@@ -382,7 +382,9 @@ export class NodeRuntime {
     this.#vigil.forgive(this.core.now());
     if (!connected || this.phase !== "running") return;
     for (const link of this.children.open()) link.channel?.reconnected();
-    this.uplink?.channel?.reconnected();
+    // Who gave us up meanwhile waits for its next announcement otherwise.
+    if (this.coordinator.isCoordinating) this.children.probe();
+    this.uplink?.reconnected();
     this.#pulse.quicken();
   }
 

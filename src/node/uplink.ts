@@ -160,6 +160,12 @@ export class Uplink {
     this.#port.closed();
   }
 
+  /** The transport is back: what was said into the outage is said again. */
+  reconnected(): void {
+    if (this.channel === null) this.#announcer.hurry();
+    else this.channel.reconnected();
+  }
+
   /** The session stays for the last words; no other one will be opened. */
   retire(): void {
     this.#announcer.retire();

@@ -93,7 +93,8 @@ describe("a quiet tree", () => {
 
 /** The next promises of the parent to its children. */
 async function nextBeats(world: World, count: number): Promise<number[]> {
-  const sinceMs = world.nowMs;
+  // The beat in which the change was noticed went out before it.
+  const sinceMs = world.nowMs + 1;
   await world.until(() => world.sent("heartbeat.beat", { sinceMs }).length >= count);
   return world.sent("heartbeat.beat", { sinceMs }).map(({ frame }) => {
     const [message] = frame?.messages ?? [];

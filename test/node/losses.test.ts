@@ -10,10 +10,10 @@ describe("lost frames", () => {
     for (const node of [shop, child]) world.processOf(node).passes = () => world.random() > 0.3;
     const answers: Promise<unknown>[] = [];
     for (let n = 0; n < 200; n++) {
-      answers.push(shop.command("a", "work", n));
+      answers.push(shop.command("a", "work", n, { timeoutMs: 600_000 }));
       await world.run(7);
     }
-    await world.settle(Promise.all(answers));
+    await world.settle(Promise.all(answers), 600_000);
     expect(order).toEqual(Array.from({ length: 200 }, (_, n) => n));
     expect([shop.state, child.state]).toEqual(["SYNCHRONIZED", "SYNCHRONIZED"]);
   });

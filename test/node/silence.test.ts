@@ -86,9 +86,9 @@ describe("a silent child", () => {
     // Three stalls of a second each: its local health says so.
     for (let n = 0; n < 3; n++) {
       world.processOf(child).stop();
-      await world.run(1_500);
+      await world.run(3_000);
       world.processOf(child).continue();
-      await world.run(600);
+      await world.run(10);
     }
     const health = shop.child("c0")?.status?.localHealth ?? 0;
     expect(health).toBeGreaterThan(0);
@@ -145,6 +145,8 @@ describe("own trouble", () => {
     const { shop, children } = await family(world, 5);
     const seen = changes(shop);
     let worst = 0;
+    for (const child of children) child.report("all at one time");
+    await world.run(1);
     for (const child of children) world.processOf(child).passes = () => false;
     const silentMs = Math.min(...children.map(({ path }) => lastSentMs(world, path)));
     await world.until(() => {
