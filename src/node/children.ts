@@ -236,8 +236,15 @@ export class Children {
       predecessor.contested = true;
       if (this.#fenceLimit.allows(predecessor.boot)) this.#fence(link, predecessor.boot);
     } else if (this.#port.isCoordinating() && this.#probeLimit.allows(id)) {
-      this.#tell(id, this.#probeMessage());
+      this.#answerStale(id, link, frame);
     }
+  }
+
+  /** A farewell is repeated because our acknowledgement was lost; anyone else is asked to announce itself. */
+  #answerStale(id: string, link: ChildLink | undefined, { session, messages }: Frame): void {
+    const farewell = link === undefined || link.state === "left" ? messages.find(isFarewell) : undefined;
+    if (farewell === undefined) this.#tell(id, this.#probeMessage());
+    else this.#tell(id, { kind: "heartbeat.ack", seq: 0 }, { session, ack: farewell.seq });
   }
 
   #receiveSessionless(id: string, frame: Frame): void {
@@ -363,11 +370,15 @@ export class Children {
     };
   }
 
-  /** Tells one child something outside any session. */
-  #tell(id: string, message: DownMessage): void {
+  /** Tells one child something outside the present session. */
+  #tell(id: string, message: DownMessage, { session = "", ack = 0 } = {}): void {
     const { transport } = this.#core.options;
-    const header = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
+    const header = { version: PROTOCOL_VERSION_MIN, session, ack, broadcastAck: 0, credit: 0 };
     const frame = encodeFrame({ ...header, messages: [message] });
     this.#core.publish(downSubject(transport, `${this.#core.path}.${id}`), frame);
   }
+}
+
+function isFarewell({ kind }: Message | UnknownMessage): boolean {
+  return kind === "status.leaving" || kind === "complete.shutdown";
 }

@@ -133,12 +133,15 @@ export class Departure {
     if (!channel) return;
     if (reason === "shutdown") channel.send({ kind: "complete.shutdown", seq: 0 });
     else channel.send({ kind: "status.leaving", seq: 0, reason: why });
+    // Of what is sent after the farewell, such as refusals, nothing is acknowledged any more.
+    const farewellSeq = channel.sentSeq;
     channel.flush();
     const lingerUntilMs = core.now() + LINGER_MIN_MS;
     const patience = this.#patience(() => Math.max(lingerUntilMs, this.#deadlineAtMs));
     // Nobody hears a farewell that cannot be sent.
     const { transport } = core.options;
-    const isDone = (): boolean => !transport.connected || channel.isDrained() || uplink?.channel !== channel;
+    const isHeard = (): boolean => channel.acknowledgedSeq >= farewellSeq;
+    const isDone = (): boolean => !transport.connected || isHeard() || uplink?.channel !== channel;
     await untilTrue(core, isDone, patience);
   }
 }

@@ -41,6 +41,33 @@ test("a command that a leaving child refused, or never saw, did not begin", asyn
   expect(began).toBe(0);
 });
 
+// The refusals of commands that crossed its farewell were never acknowledged, so that it stayed until its deadline.
+test("a leaving child goes as soon as its farewell is acknowledged, whatever was sent to it meanwhile", async () => {
+  const world = new World();
+  const shop = world.node({ path: "shop", children: CHILDREN });
+  const a = world.node({ path: "shop.a", commands: { count: () => {} } });
+  await world.up(a, world.node({ path: "shop.b" }), shop);
+  const stopped = a.stop({ timeoutMs: 10_000 });
+  const outcomes: Promise<unknown>[] = [];
+  for (let turn = 0; turn < 40; turn++) {
+    outcomes.push(shop.tryCommand("a", "count", undefined, { idempotent: true, timeoutMs: 500 }));
+    await world.run(0);
+  }
+  await world.settle(stopped, 100);
+  expect(await world.settle(Promise.all(outcomes))).toHaveLength(40);
+});
+
+test("a leaving child whose farewell's acknowledgement was lost says it again, and goes", async () => {
+  const world = new World();
+  const shop = world.node({ path: "shop", children: CHILDREN });
+  const a = world.node({ path: "shop.a" });
+  await world.up(a, world.node({ path: "shop.b" }), shop);
+  const leftAtMs = world.nowMs;
+  world.processOf(shop).passes = ({ kinds }) => !kinds.includes("heartbeat.ack") || world.nowMs > leftAtMs + 100;
+  await world.settle(a.stop({ timeoutMs: 10_000 }), 1_000);
+  expect(shop.child("a")?.link).toBe("left");
+});
+
 describe("a node that leaves while commands that it passed on run", () => {
   async function family(ms: number) {
     const world = new World();
