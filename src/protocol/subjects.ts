@@ -27,6 +27,11 @@ export function broadcastSubject(names: Names, path: string): string {
   return `${names.namespace}.${names.tree}.all.${path}`;
 }
 
+/** That the node at `path` has ended: told by itself or by its parent, heard by whoever watches it. */
+export function endSubject(names: Names, path: string): string {
+  return `${names.namespace}.${names.tree}.end.${path}`;
+}
+
 /** The child that published on a subject matched by `childrenSubject`. */
 export function senderId(subject: string): string {
   return lastToken(subject);
