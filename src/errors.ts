@@ -15,6 +15,7 @@ export type ErrorCode =
   | "DUPLICATE_PATH"
   | "TRANSPORT_CLOSED"
   | "TRANSPORT_UNAVAILABLE"
+  | "PERMISSION_DENIED"
   | CommandErrorCode;
 
 /** Why a command or a request did not complete. */
@@ -181,6 +182,24 @@ export class TransportUnavailableError extends FractalTreeError {
 
   constructor(servers: string, cause: unknown) {
     super("TRANSPORT_UNAVAILABLE", `cannot reach NATS at ${servers}; is nats-server running there?`, { cause });
+  }
+}
+
+/** The NATS server refuses this connection's user a subject: what goes over it is lost until the permissions change. */
+export class PermissionDeniedError extends FractalTreeError {
+  override readonly name = "PermissionDeniedError";
+  readonly operation: "publish" | "subscribe";
+  readonly subject: string;
+
+  constructor(operation: "publish" | "subscribe", subject: string, cause?: unknown) {
+    const may = operation === "publish" ? "publish" : "subscribe to";
+    super(
+      "PERMISSION_DENIED",
+      `the NATS server does not let this user ${may} ${subject}; give the user what natsPermissions() of fractal-tree/nats lists for its path`,
+      { cause },
+    );
+    this.operation = operation;
+    this.subject = subject;
   }
 }
 

@@ -8,6 +8,7 @@ export {
   NodeEndedError,
   NodeFencedError,
   PayloadTooLargeError,
+  PermissionDeniedError,
   TransportClosedError,
   TransportUnavailableError,
   UnsupportedPayloadError,

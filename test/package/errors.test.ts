@@ -28,6 +28,7 @@ const EXAMPLES: Readonly<Record<string, () => FractalTreeError>> = {
   DuplicatePathError: () => new errors.DuplicatePathError("shop"),
   TransportClosedError: () => new errors.TransportClosedError(),
   TransportUnavailableError: () => new errors.TransportUnavailableError("nats://127.0.0.1:4222", new Error("refused")),
+  PermissionDeniedError: () => new errors.PermissionDeniedError("publish", "ft.shop.up.shop.orders"),
   CommandError: () => new errors.CommandError(COMMAND_ERROR),
 };
 
