@@ -1,0 +1,57 @@
+/** Children that run in this process: a function that returns a node. */
+import { InvalidOptionError } from "../errors.js";
+import { exitOfEnd } from "./exit.js";
+import type { StartContext, StartedChild, Starter } from "./starter.js";
+
+/** What a starter needs of a node. */
+export interface StartableNode {
+  readonly path: string;
+  /** Why it ended; never rejects. */
+  readonly ended: Promise<string>;
+  start(): Promise<void>;
+  stop(options: { readonly timeoutMs: number; readonly reason: string }): Promise<void>;
+  shutdownTree(options: { readonly timeoutMs: number; readonly reason: string }): Promise<void>;
+}
+
+/** Makes a node for a child, not started yet. */
+export type NodeFactory = (context: StartContext) => StartableNode | Promise<StartableNode>;
+
+/** The shortest deadline there is, milliseconds. */
+const AT_ONCE_MS = 1;
+
+/** Starts children as nodes of this process; a plain function as a child's `start` means the same. */
+export function inProcess(build: NodeFactory): Starter {
+  return {
+    start: async (context) => {
+      const node = await build(context);
+      assertNode(node, context.path);
+      try {
+        context.signal.throwIfAborted();
+        await node.start();
+        context.signal.throwIfAborted();
+      } catch (error) {
+        await node.stop({ timeoutMs: AT_ONCE_MS, reason: "start failed" });
+        throw error;
+      }
+      return asStarted(node);
+    },
+  };
+}
+
+function assertNode(node: StartableNode, path: string): void {
+  const candidate = node as Partial<StartableNode> | null | undefined;
+  if (typeof candidate?.start !== "function" || typeof candidate.shutdownTree !== "function") {
+    throw new InvalidOptionError("start", node, "a function that returns a node made by createNode");
+  }
+  if (candidate.path !== path) {
+    throw new InvalidOptionError("start", candidate.path, `a function that returns a node with the path ${path}`);
+  }
+}
+
+function asStarted(node: StartableNode): StartedChild {
+  return {
+    exited: node.ended.then(exitOfEnd),
+    stop: (timeoutMs) => void node.shutdownTree({ timeoutMs: Math.max(AT_ONCE_MS, timeoutMs), reason: "supervisor" }),
+    kill: () => void node.stop({ timeoutMs: AT_ONCE_MS, reason: "killed" }),
+  };
+}
