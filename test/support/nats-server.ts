@@ -94,7 +94,7 @@ interface Started extends Ports {
 
 async function startSomewhere(program: string, folder: string, options: NatsServerOptions): Promise<Started> {
   for (let attempt = 1; ; attempt++) {
-    const ports = { port: options.port ?? randomPort(), monitoringPort: randomPort() };
+    const ports = { port: options.port ?? candidatePort(), monitoringPort: candidatePort() };
     try {
       return await start(program, folder, ports, options);
     } catch (error) {
@@ -174,6 +174,7 @@ async function serverVersion(port: number): Promise<string | undefined> {
   }
 }
 
-function randomPort(): number {
+/** A port to try: it may be taken. */
+export function candidatePort(): number {
   return FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
 }
