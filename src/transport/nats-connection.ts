@@ -29,4 +29,6 @@ export interface NatsStatusLike {
   readonly type: string;
   readonly error?: Error;
   readonly data?: unknown;
+  /** Version 2: what the server refused. */
+  readonly permissionContext?: { readonly operation: string; readonly subject: string };
 }

@@ -5,18 +5,24 @@
  *     worth keeping waits in an outbox of our own.
  * N2. `connected` follows what the client reports and turns false as soon as the client suspects the connection.
  * N3. An error of the connection, or of one subscription, is reported to `onError` and never thrown into the runtime.
+ * N4. A subscription that the server refuses is tried again, so that a node is not deaf once its permissions are mended.
  */
 import { InvalidOptionError, PayloadTooLargeError, TransportClosedError } from "../errors.js";
+import type { Timer } from "../health/clock.js";
 import { realClock } from "../health/real-clock.js";
 import { assertToken } from "../protocol/path.js";
 import { ConnectionListeners } from "./connection-listeners.js";
 import type { NatsConnectionLike, NatsStatusLike } from "./nats-connection.js";
 import { Outbox } from "./outbox.js";
+import { refusalIn, Refusals, warnOfRefusal } from "./refusals.js";
 import { deliver, type ListenerSet, rethrowLater, SubscriptionTable } from "./subscriptions.js";
 import type { MessageListener, PublishOptions, Subscription, Transport } from "./transport.js";
 
 /** How long `close()` waits for the server to confirm what was published; it may never do so on a half-open socket. */
 const FLUSH_LIMIT_MS = 2_000;
+
+/** How long a refused subscription waits until it is tried again: the server does not tell of mended permissions. */
+const RETRY_REFUSED_MS = 5_000;
 
 /** What every NATS server allows unless told otherwise; used until the server has said its own. */
 const SERVER_DEFAULT_MAX_PAYLOAD_BYTES = 1_048_576;
@@ -30,7 +36,10 @@ export interface NatsTransportSettings {
   readonly outboxMax?: number;
   /** Most bytes kept while disconnected; beyond it the oldest are dropped. @default 8_388_608 */
   readonly outboxMaxBytes?: number;
-  /** Told of refused subscriptions and publications and of the connection's errors. @default ignored */
+  /**
+   * Told of the connection's errors, and with a `PermissionDeniedError` of each subject that the server refuses, again
+   * after a minute if it still does. @default refusals become process warnings, the rest is ignored
+   */
   readonly onError?: (error: Error) => void;
 }
 
@@ -57,7 +66,7 @@ export type ResolvedNatsSettings = Required<NatsTransportSettings>;
 
 /** @throws InvalidOptionError, InvalidPathError */
 export function resolveNatsSettings(options: NatsTransportSettings): ResolvedNatsSettings {
-  const { tree, namespace = "ft", outboxMax = 1_024, outboxMaxBytes = 8_388_608, onError = () => {} } = options;
+  const { tree, namespace = "ft", outboxMax = 1_024, outboxMaxBytes = 8_388_608, onError = warnOfRefusal } = options;
   if (tree === undefined)
     throw new InvalidOptionError("tree", tree, "given: it keeps your tree apart on a shared server");
   assertToken("tree", tree);
@@ -86,6 +95,8 @@ export class NatsTransport implements Transport {
     opened: (set) => this.#subscribeAtServer(set),
     closed: (set) => this.#unsubscribeAtServer(set),
   });
+  readonly #refusals = new Refusals();
+  #retryTimer: Timer | null = null;
   #connected: boolean;
   #maxPayloadBytes = SERVER_DEFAULT_MAX_PAYLOAD_BYTES;
   #closed = false;
@@ -149,6 +160,7 @@ export class NatsTransport implements Transport {
     const wasConnected = this.#connected;
     this.#subscriptions.clear();
     this.#outbox.clear();
+    this.#stopRetryTimer();
     stopIteration(this.#statuses);
     this.#disconnected();
     if (wasConnected) await settledWithin(this.#connection.flush(), FLUSH_LIMIT_MS);
@@ -182,9 +194,29 @@ export class NatsTransport implements Transport {
   #receiver(set: ListenerSet): (error: Error | null, message: { data: Uint8Array; subject: string }) => void {
     return (error, message) => {
       // Refused: the client has dropped it, and reports the error as a status too.
-      if (error !== null) this.#serverSubscriptions.delete(set.subject);
+      if (error !== null) this.#subscriptionRefused(set);
       else deliver(set, message.data, message.subject, this.#subscriptions.stamp());
     };
+  }
+
+  #subscriptionRefused({ subject }: ListenerSet): void {
+    this.#serverSubscriptions.delete(subject);
+    if (this.#closed) return;
+    this.#retryTimer ??= realClock.setTimeout(() => {
+      this.#retryTimer = null;
+      if (this.#connected) this.#subscribeMissing();
+    }, RETRY_REFUSED_MS);
+  }
+
+  #stopRetryTimer(): void {
+    if (this.#retryTimer !== null) realClock.clearTimeout(this.#retryTimer);
+    this.#retryTimer = null;
+  }
+
+  #subscribeMissing(): void {
+    for (const set of this.#subscriptions.sets()) {
+      if (!this.#serverSubscriptions.has(set.subject)) this.#subscribeAtServer(set);
+    }
   }
 
   #unsubscribeAtServer({ subject }: ListenerSet): void {
@@ -205,7 +237,13 @@ export class NatsTransport implements Transport {
     if (status.type === "reconnect") this.#reconnected();
     else if (status.type === "disconnect") this.#disconnected();
     else if (status.type === "staleConnection") this.#wentStale();
-    else if (status.type === "error") this.#report(status.error ?? new Error(`NATS server: ${JSON.stringify(status)}`));
+    else if (status.type === "error") this.#onErrorStatus(status);
+  }
+
+  #onErrorStatus(status: NatsStatusLike): void {
+    const refusal = refusalIn(status);
+    if (refusal === null) this.#report(status.error ?? new Error(`NATS server: ${JSON.stringify(status)}`));
+    else if (this.#refusals.isNews(refusal, realClock.now())) this.#report(refusal);
   }
 
   /** The client has given up, or its owner has closed it: nothing gets through any more. */
@@ -230,9 +268,7 @@ export class NatsTransport implements Transport {
 
   #reconnected(): void {
     if (this.#connected || this.#connection.isClosed()) return;
-    for (const set of this.#subscriptions.sets()) {
-      if (!this.#serverSubscriptions.has(set.subject)) this.#subscribeAtServer(set);
-    }
+    this.#subscribeMissing();
     this.#connected = true;
     this.#outbox.flush(realClock.now(), ({ subject, payload }) => this.#send(subject, payload));
     this.#connectionListeners.notify(true);

@@ -30,6 +30,8 @@ export interface NatsServer extends AsyncDisposable {
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again on the same port with the same data; options replace those given before. */
   restart(options?: Pick<NatsServerOptions, "config" | "maxPayloadBytes">): Promise<void>;
+  /** Has the running server read another configuration; resolves once it is in force. */
+  reload(config: string): Promise<void>;
   /** Ends the process and removes its files. Idempotent. */
   stop(): Promise<void>;
 }
@@ -77,6 +79,11 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
       current = { ...current, ...changes };
       started = await start(program, folder, { port, monitoringPort }, current);
     },
+    reload: async (config) => {
+      current = { ...current, config };
+      await writeFile(configFileIn(folder), configText(current));
+      await reload(started.child);
+    },
     stop,
     [Symbol.asyncDispose]: stop,
   };
@@ -105,7 +112,7 @@ async function startSomewhere(program: string, folder: string, options: NatsServ
 }
 
 async function start(program: string, folder: string, ports: Ports, options: NatsServerOptions): Promise<Started> {
-  const configFile = join(folder, "server.conf");
+  const configFile = configFileIn(folder);
   await writeFile(configFile, configText(options));
   const child = spawnServer(program, [
     `--config=${configFile}`,
@@ -124,6 +131,21 @@ async function start(program: string, folder: string, ports: Ports, options: Nat
   }
   await signalChild(child, "SIGKILL", true);
   throw new Error(`${program} did not start on port ${ports.port}:\n${output()}`);
+}
+
+/** Resolves with the line that the server writes once it follows its new configuration. */
+async function reload(child: ChildProcess): Promise<void> {
+  const output = collectOutput(child);
+  await signalChild(child, "SIGHUP", false);
+  const deadline = Date.now() + START_LIMIT_MS;
+  while (!output().includes("Reloaded server configuration")) {
+    if (Date.now() > deadline) throw new Error(`nats-server did not reload:\n${output()}`);
+    await sleep(10);
+  }
+}
+
+function configFileIn(folder: string): string {
+  return join(folder, "server.conf");
 }
 
 function configText({ config = "", maxPayloadBytes }: NatsServerOptions): string {
