@@ -17,6 +17,13 @@ const SMOOTHING = 0.04;
 
 const PAUSE_FACTOR_MAX = 4;
 
+/** Lateness after which a peer is asked for a sign of life, in pauses: a lost beat must not look like a stall. */
+const OVERDUE_PAUSES = 0.25;
+/** Time between two questions at most, milliseconds: that of a first retransmission. */
+const PROBE_INTERVAL_MS = 200;
+/** How long a peer must have been asked in vain before it can be dead, in pauses: shorter than any way to death. */
+const ASKED_PAUSES_MIN = 1.5;
+
 export interface DetectorOptions {
   /** Lateness beyond the promise that is always forgiven before suspicion, milliseconds. */
   readonly pauseMs: number;
@@ -58,6 +65,24 @@ export function promise(detector: Detector, nextInMs: number, options: DetectorO
 /** Forgives all silence so far: after an own outage nobody is judged by it. */
 export function forgive(detector: Detector, nowMs: number): void {
   detector.lastHeardMs = nowMs;
+}
+
+/** Silence after which the peer is asked for a sign of life, milliseconds; earlier than suspicion. */
+export function overdueAfterMs(detector: Detector, options: DetectorOptions): number {
+  return detector.promisedMs + OVERDUE_PAUSES * options.pauseMs;
+}
+
+/** Time between two questions to a silent peer, milliseconds. */
+export function probeIntervalMs(heartbeatMinMs: number): number {
+  return Math.min(PROBE_INTERVAL_MS, heartbeatMinMs);
+}
+
+/**
+ * Questions that must have gone unanswered before a peer is dead. A judge that stood still itself has asked nobody
+ * meanwhile: without them it would take its own stall, after a stall of the peer's, for one long silence.
+ */
+export function probesBeforeDeath(intervalMs: number, options: DetectorOptions): number {
+  return Math.floor((ASKED_PAUSES_MIN * options.pauseMs) / intervalMs);
 }
 
 /** Silence after which the peer is suspect, milliseconds. `localHealth` is 0 (well) to 7. */

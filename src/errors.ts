@@ -13,6 +13,11 @@ export type ErrorCode =
   | "NODE_ENDED"
   | "NODE_FENCED"
   | "DUPLICATE_PATH"
+  | "CHILD_NOT_FOUND"
+  | "CHILD_EXISTS"
+  | "CHILD_RUNNING"
+  | "CHILD_NOT_STARTED"
+  | "DEPENDENCY_DOWN"
   | "TRANSPORT_CLOSED"
   | "TRANSPORT_UNAVAILABLE"
   | "PERMISSION_DENIED"
@@ -114,6 +119,64 @@ export class WrongStateError extends FractalTreeError {
 
   constructor(message: string) {
     super("WRONG_STATE", message);
+  }
+}
+
+/** No child of this id is declared. */
+export class ChildNotFoundError extends FractalTreeError {
+  override readonly name = "ChildNotFoundError";
+  readonly path: string;
+
+  constructor(path: string) {
+    super("CHILD_NOT_FOUND", `no child is declared at ${path}`);
+    this.path = path;
+  }
+}
+
+/** A child of this id is declared, or has joined, already. */
+export class ChildExistsError extends FractalTreeError {
+  override readonly name = "ChildExistsError";
+  readonly path: string;
+
+  constructor(path: string) {
+    super("CHILD_EXISTS", `there is a child at ${path} already; restart it, or delete it first`);
+    this.path = path;
+  }
+}
+
+/** The child runs, or waits to be started again: terminate it first. */
+export class ChildRunningError extends FractalTreeError {
+  override readonly name = "ChildRunningError";
+  readonly path: string;
+
+  constructor(path: string, state: string) {
+    super("CHILD_RUNNING", `the child at ${path} is ${state}; terminate it first`);
+    this.path = path;
+  }
+}
+
+/** A child that was to be started is not running. */
+export class ChildNotStartedError extends FractalTreeError {
+  override readonly name = "ChildNotStartedError";
+  readonly path: string;
+  readonly reason: string;
+
+  constructor(path: string, reason: string) {
+    super("CHILD_NOT_STARTED", `the child at ${path} did not start: ${reason}`);
+    this.path = path;
+    this.reason = reason;
+  }
+}
+
+/**
+ * Thrown by a child's `start`: it lacks something that is not its own fault, such as a database. It is tried again after
+ * a delay, and the restart is not counted.
+ */
+export class DependencyDownError extends FractalTreeError {
+  override readonly name = "DependencyDownError";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("DEPENDENCY_DOWN", message, options);
   }
 }
 

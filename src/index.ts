@@ -1,6 +1,11 @@
 /** fractal-tree: a supervision and coordination runtime for TypeScript services. */
 export {
+  ChildExistsError,
+  ChildNotFoundError,
+  ChildNotStartedError,
+  ChildRunningError,
   CommandError,
+  DependencyDownError,
   DuplicatePathError,
   FractalTreeError,
   InvalidOptionError,
@@ -18,8 +23,12 @@ export {
 export { validated } from "./node/handlers.js";
 export { createNode } from "./node/node.js";
 export { stopOnSignals } from "./node/signals.js";
+export { inProcess } from "./supervision/in-process.js";
 export { memoryTransport } from "./transport/memory.js";
 
+export type { AutoShutdown, ExitKind, RestartType, Shutdown, Strategy } from "../machines/child-spec.js";
+export type { SupervisedState } from "../machines/supervised-child.js";
+export type { SupervisionDecision } from "../machines/supervisor.js";
 export type { CoordinationState, DegradedReason } from "../machines/coordination.js";
 export type { CommandStatus } from "../machines/command.js";
 export type { Epoch } from "../machines/epoch.js";
@@ -28,14 +37,26 @@ export type { Threshold } from "../machines/thresholds.js";
 export type { CommandErrorCode, ErrorCode } from "./errors.js";
 export type { Clock, Random, Timer } from "./health/clock.js";
 export type { CommandOptions, CommandOutcome, RequestOptions, RetryOptions } from "./node/dispatch.js";
-export type { ChildChange, EndReason, NodeEvents, StateChange } from "./node/events.js";
+export type { ChildChange, EndReason, NodeEvents, StateChange, SupervisionEvent } from "./node/events.js";
 export type { FanOut, FanOutOptions } from "./node/fan-out.js";
 export type { Commands, Handler, HandlerContext, ValidatedHandler } from "./node/handlers.js";
-export type { Node, StopOptions } from "./node/node.js";
-export type { ChildOptions, EpochStore, Logger, NodeOptions, OrphanPolicy } from "./node/options.js";
+export type { FailOptions, Node, StopOptions } from "./node/node.js";
+export type {
+  ChildSpec,
+  ChildTemplate,
+  DynamicChild,
+  OwnedChildSpec,
+  ProgressRequirement,
+  RemoteChildSpec,
+  SupervisionOptions,
+} from "./node/child-options.js";
+export type { ChildCount, ChildInfo } from "./node/child-operations.js";
+export type { EpochStore, FailurePolicy, Logger, NodeOptions, OrphanPolicy } from "./node/options.js";
 export type { SyncedDocument } from "./node/synchronizer.js";
 export type { ChildStatus, ChildView, NodeStatus } from "./node/views.js";
 export type { WaitOptions } from "./node/wait.js";
 export type { Meta } from "./protocol/messages.js";
+export type { NodeFactory, StartableNode } from "./supervision/in-process.js";
+export type { ChildExit, StartContext, StartedChild, Starter } from "./supervision/starter.js";
 export type { MemoryTransportOptions } from "./transport/memory.js";
 export type { MessageListener, PublishOptions, Subscription, Transport } from "./transport/transport.js";

@@ -128,6 +128,14 @@ export class Channel {
     this.#startRecovery();
   }
 
+  /** Asks the peer for a sign of life: sends, or repeats, an empty message that it has to acknowledge. */
+  probe(): void {
+    const { ackKind } = this.#options;
+    const latest = this.#unacked.at(-1);
+    if (latest?.kind === ackKind) this.#enqueue(latest);
+    else this.send({ kind: ackKind, seq: 0 }, true);
+  }
+
   /** Whether everything sent was acknowledged. */
   isDrained(): boolean {
     return this.#unacked.length === 0 && this.#outgoing.length === 0;

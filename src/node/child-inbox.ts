@@ -1,10 +1,18 @@
 /** What children say within their sessions, and what comes of it. */
-import { type Message, STATES, STATUSES, type StatusReport, type UnknownMessage } from "../protocol/messages.js";
+import {
+  type ErrorNode,
+  type Message,
+  STATES,
+  STATUSES,
+  type StatusReport,
+  type UnknownMessage,
+} from "../protocol/messages.js";
 import { decodePayload } from "../protocol/payload.js";
 import { completed, type Outcome, uncompleted } from "./call.js";
 import type { ChildLink } from "./child-link.js";
 import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
+import type { OwnedChildren } from "./owned-children.js";
 import type { Reporter } from "./reporter.js";
 import type { Requests } from "./requests.js";
 import type { Synchronizer } from "./synchronizer.js";
@@ -15,6 +23,7 @@ export interface ChildInboxPort {
   readonly requests: Requests;
   readonly synchronizer: Synchronizer;
   readonly reporter: Reporter;
+  readonly owned: OwnedChildren;
 }
 
 export class ChildInbox {
@@ -50,7 +59,7 @@ export class ChildInbox {
       case "complete.shutdown":
         return this.#left(link, "shut down");
       case "error.node":
-        return link.close("child.failed", message.reason);
+        return this.#failed(link, message);
       case "error.unsupported":
         return core.drop(link.id, "unsupported by the child");
       case "ack.frame":
@@ -82,6 +91,11 @@ export class ChildInbox {
     if (status === undefined || status === "completed") return this.#port.core.drop(link.id, "bad status");
     const { code, message: text, handlerCode, commandId } = message;
     link.calls.answered(commandId, uncompleted(status, code as Exclude<Outcome["code"], "">, text, handlerCode));
+  }
+
+  #failed(link: ChildLink, { reason, dependencyDown }: ErrorNode): void {
+    this.#port.owned.noteFailure(link.id, { kind: dependencyDown ? "dependencyDown" : "failed", reason });
+    link.close("child.failed", reason);
   }
 
   #data(link: ChildLink, data: Uint8Array): void {

@@ -7,6 +7,7 @@ import {
   forgive,
   heard,
   judge,
+  overdueAfterMs,
   promise,
   type Verdict,
 } from "../../machines/failure-detector.js";
@@ -55,6 +56,8 @@ export class ChildLink {
   /** Listed in the options: expected even while absent. */
   readonly listed: boolean;
   state: LinkState = "absent";
+  /** It is to be there: a child that has finished is declared, but not missed. */
+  wanted = true;
   /** It has been ready since it came. */
   proven = false;
   boot = "";
@@ -172,6 +175,13 @@ export class ChildLink {
     if (this.detector !== null) {
       promise(this.detector, report.nextInMs, this.#port.core.options.failureDetector);
     }
+  }
+
+  /** Its promise is over: it is to be asked. */
+  isOverdue(nowMs: number): boolean {
+    if (this.detector === null) return false;
+    const { failureDetector } = this.#port.core.options;
+    return nowMs - this.detector.lastHeardMs >= overdueAfterMs(this.detector, failureDetector);
   }
 
   /** The child's own troubles widen our patience too. */

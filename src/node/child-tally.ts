@@ -9,6 +9,8 @@ interface Counted {
   readonly listed: boolean;
   /** It has been ready since it came. */
   readonly proven: boolean;
+  /** It is to be there. */
+  readonly wanted: boolean;
 }
 
 export class ChildTally {
@@ -32,6 +34,7 @@ export class ChildTally {
   }
 
   #count(link: Counted, state: LinkState, by: 1 | -1): void {
+    if (!link.wanted) return;
     // Who came by itself is missed only after it was ready, and not once it left in order.
     if (!link.listed && (state === "left" || (!link.proven && state !== "alive" && state !== "suspect"))) return;
     const ready = state === "alive";

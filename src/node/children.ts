@@ -38,6 +38,8 @@ export interface ChildrenPort {
   takesOffers(): boolean;
   deliver(link: ChildLink, message: Message | UnknownMessage): void;
   linkChanged(link: ChildLink, from: LinkState): void;
+  /** The census of the children changed otherwise. */
+  linksChanged(): void;
   requestCredit(link: ChildLink): number;
   initBudgetMs(): number;
   /** What the children were promised for the next beat, milliseconds. */
@@ -47,6 +49,8 @@ export interface ChildrenPort {
   newerParentSeen(epoch: Epoch, certain: boolean): boolean;
   /** A child refuses us: too many parents claim our path. */
   refusedAsDuplicate(): void;
+  /** Whether the node itself starts the child again. */
+  owns(id: string): boolean;
 }
 
 const FENCE_INTERVAL_MS = 1_000;
@@ -156,6 +160,36 @@ export class Children {
   /** Another attempt to coordinate begins: who died or failed before is expected like everyone else. */
   expectAnew(): void {
     for (const link of this.#links.values()) link.apply("child.expected");
+  }
+
+  /** Declares a child at run time; one that joined by itself becomes a declared one by leaving first. */
+  declare(id: string, critical: boolean): void {
+    this.#add(id, { critical, listed: true });
+  }
+
+  /** Forgets a declared child. */
+  undeclare(link: ChildLink): void {
+    link.channel?.close();
+    link.calls.close("the child is no longer declared");
+    this.#tally.remove(link);
+    this.#links.delete(link.id);
+    this.#port.linksChanged();
+  }
+
+  /** Whether a declared child is missed while it is not there. */
+  want(link: ChildLink, wanted: boolean): void {
+    if (link.wanted === wanted) return;
+    this.#tally.remove(link);
+    link.wanted = wanted;
+    this.#tally.add(link);
+    this.#port.linksChanged();
+  }
+
+  /** Its process is certainly gone: also what was offered to it is void. */
+  gone(link: ChildLink, why: string): void {
+    link.offer = null;
+    if (link.isOpen) link.close("child.died", why);
+    else link.calls.lost(why);
   }
 
   /** Forgets a joined child that is gone. */
@@ -351,6 +385,7 @@ export class Children {
       initBudgetMs: this.#port.initBudgetMs(),
       nextInMs: this.#port.nextInMs(),
       syncVersion: this.#port.syncVersion(),
+      owned: this.#port.owns(link.id),
     });
   }
 

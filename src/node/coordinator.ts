@@ -19,8 +19,8 @@ type StateEntered = Extract<CoordinationEffect, { type: "state.entered" }>;
 export interface CoordinatorPort {
   callChildren(): void;
   reportUp(): void;
-  /** Ends what is open; the coordinator schedules the next attempt. */
-  cleanUp(failure: string): void;
+  /** Ends what is open; the coordinator schedules the next attempt when that is done: at once, or later. */
+  cleanUp(failure: string): Promise<void> | null;
   retry(): void;
   entered(change: Omit<StateChange, "path">): void;
 }
@@ -126,7 +126,16 @@ export class Coordinator {
 
   #cleanUp(): void {
     if (this.state !== "FAILED") return;
-    this.#port.cleanUp(this.context.failure ?? "failed");
+    const done = this.#port.cleanUp(this.context.failure ?? "failed");
+    if (done === null) return this.#cleanedUp();
+    // A later failure has a clean-up of its own.
+    const enteredAtMs = this.#enteredAtMs;
+    void done.then(() => {
+      if (this.state === "FAILED" && this.#enteredAtMs === enteredAtMs) this.#cleanedUp();
+    });
+  }
+
+  #cleanedUp(): void {
     const { backoff, random } = this.#core.options;
     this.#retryDelayMs = nextBackoffMs(backoff, this.#retryDelayMs, random());
     this.send({ type: "cleanup.done", retryInMs: this.#isStopping ? null : this.#retryDelayMs });

@@ -32,6 +32,8 @@ export class NodeCore {
   epoch: Epoch = [];
   /** Lifeguard's score of our own troubles, 0 to 7. */
   localHealth = 0;
+  /** Steps of work that were done: calls that ended, and what the user reported. */
+  progress = 0;
   /** Inbound messages dropped, by reason. */
   readonly dropped = new Map<string, number>();
   /** The node has ended: nothing waits any more. */

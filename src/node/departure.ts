@@ -4,9 +4,11 @@
  * Ending twice ends once, for the first reason; the shorter deadline counts, and it holds whatever others do. When one of
  * both is for the whole tree, the tree is shut down.
  */
+import type { ChildLink } from "./child-link.js";
 import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
 import type { EndReason } from "./events.js";
+import type { OwnedChildren } from "./owned-children.js";
 import { isReachable, type Patience, reserveMs, shutdownChildren, untilTrue, withDeadline } from "./shutdown.js";
 import type { Uplink } from "./uplink.js";
 
@@ -27,6 +29,8 @@ export interface DeparturePort {
   isStarted(): boolean;
   /** From now on nothing new is accepted; resolves when what was accepted has ended. */
   stopAccepting(): Promise<void>;
+  /** The children that the node started itself: they end with it. */
+  readonly owned: OwnedChildren;
   /** Ends the calls that are still under way. */
   endCalls(): void;
   finish(reason: EndReason): void;
@@ -58,8 +62,17 @@ export class Departure {
     if (this.#running === null) this.#startedAtMs = core.now();
     this.#setDeadline(options.timeoutMs);
     this.#running ??= this.#run(options);
-    if (options.isTree) this.#tree ??= this.#shutdownTree(options.why);
+    this.#port.owned.supervision.halt();
+    if (options.isTree) this.#tree ??= this.#shutdown(options.why, () => true);
     return this.#running;
+  }
+
+  /** Shuts one remote child down, within the node's usual time. */
+  shutDown(link: ChildLink): Promise<void> {
+    const { core, owned } = this.#port;
+    const deadlineAtMs = core.now() + core.options.shutdownTimeoutMs;
+    const patience = this.#patience(() => Math.min(deadlineAtMs, this.#deadlineAtMs));
+    return shutdownChildren(core, [link], { patience, reason: "terminated", ...owned.shutdownOptions() });
   }
 
   #setDeadline(timeoutMs: number): void {
@@ -95,10 +108,26 @@ export class Departure {
     return this.#patience(() => this.#deadlineAtMs - reserveMs(this.#deadlineAtMs - this.#startedAtMs) / 2);
   }
 
-  #shutdownTree(why: string): Promise<void> {
-    const { core, children } = this.#port;
-    const links = Array.from(children.all()).filter((link) => isReachable(link, core));
-    return shutdownChildren(core, links, { patience: this.#workPatience(), reason: why });
+  async #shutdown(why: string, concerns: (link: ChildLink) => boolean): Promise<void> {
+    const { core, children, owned } = this.#port;
+    const { supervision } = owned;
+    const isConcerned = (link: ChildLink): boolean => supervision.isActive(link.id) || isReachable(link, core);
+    const links = Array.from(children.all()).filter((link) => isConcerned(link) && concerns(link));
+    await shutdownChildren(core, links, { patience: this.#workPatience(), reason: why, ...owned.shutdownOptions() });
+    if (!supervision.hasActive) return;
+    supervision.killAll("the node's time to end is over");
+    await withDeadline(
+      core,
+      supervision.idle(),
+      this.#patience(() => this.#deadlineAtMs),
+    );
+  }
+
+  /** Children that others started go on; those that this node started do not outlive it. */
+  #shutdownOwned(why: string): Promise<void> {
+    const { supervision } = this.#port.owned;
+    if (!supervision.hasActive) return Promise.resolve();
+    return this.#shutdown(why, ({ id }) => supervision.isActive(id));
   }
 
   async #run({ reason, why }: DepartureOptions): Promise<void> {
@@ -110,6 +139,8 @@ export class Departure {
     await this.#tree;
     await withDeadline(core, accepted, this.#workPatience());
     await this.#tree;
+    if (core.isOver) return;
+    if (this.#tree === null) await this.#shutdownOwned(why);
     if (core.isOver) return;
     this.#port.endCalls();
     await this.#takeLeave(reason, why);

@@ -1,6 +1,7 @@
 /** What a node tells its user: typed events, and streams of them for `for await`. */
 import type { CoordinationState, DegradedReason } from "../../machines/coordination.js";
 import type { LinkState } from "../../machines/link.js";
+import type { SupervisionDecision } from "../../machines/supervisor.js";
 import { EventStream } from "./event-stream.js";
 import type { CommandError, DuplicatePathError, NodeFencedError } from "../errors.js";
 
@@ -25,9 +26,18 @@ export interface ChildChange {
   readonly epoch: string;
 }
 
+export interface SupervisionEvent extends SupervisionDecision {
+  /** Monotonic time of the node's clock, milliseconds. */
+  readonly atMs: number;
+  /** The child's epoch, dotted: of its latest incarnation that had a session; empty before the first. */
+  readonly epoch: string;
+}
+
 export interface NodeEvents {
   "state.changed": StateChange;
   "child.changed": ChildChange;
+  /** What was decided about a child that this node starts itself: each start, restart and end, with its reason. */
+  "supervision.decided": SupervisionEvent;
   /** A child reported data of its own. */
   "child.reported": { readonly id: string; readonly data: unknown };
   /** The parent's document arrived. */
@@ -44,7 +54,17 @@ export interface NodeEvents {
 }
 
 /** Why a node is over for good. */
-export type EndReason = "stopped" | "shutdown" | "orphaned" | "fenced" | "duplicatePath" | "transportClosed";
+export type EndReason =
+  | "stopped"
+  | "shutdown"
+  | "orphaned"
+  | "fenced"
+  | "duplicatePath"
+  | "transportClosed"
+  /** It FAILED and is not to recover by itself: its parent starts it again, or `onFailed` is "end". */
+  | "failed"
+  /** As `failed`, for want of something that is not its own fault. */
+  | "dependencyDown";
 
 type Listener<T> = (event: T) => void;
 

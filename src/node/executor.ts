@@ -36,6 +36,8 @@ export interface ExecutorOptions {
   readonly handler: (name: string) => PreparedHandler | undefined;
   /** Asked before each handler starts; false holds it until `resume`. */
   readonly mayStart: () => boolean;
+  /** A call has ended. */
+  readonly progressed: () => void;
 }
 
 interface Entry {
@@ -206,6 +208,7 @@ export class Executor {
     if (!this.#running.delete(id) && !this.#queue.delete(id)) return;
     if (entry.timer !== null) this.#options.clock.clearTimeout(entry.timer);
     if (outcome.status !== "notStarted") this.#outcomes.set(id, outcome);
+    this.#options.progressed();
     entry.sink.settle(outcome);
     if (ABORTING.has(outcome.status)) {
       entry.abortReason = new DOMException(outcome.message, "AbortError");

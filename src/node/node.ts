@@ -8,7 +8,9 @@ import { Caller } from "./caller.js";
 import type { CommandOptions, CommandOutcome, RequestOptions } from "./dispatch.js";
 import type { EndReason, NodeEvents } from "./events.js";
 import type { FanOut, FanOutOptions } from "./fan-out.js";
-import { delay } from "./option-checks.js";
+import type { ChildSpec, DynamicChild } from "./child-options.js";
+import type { ChildCount, ChildInfo } from "./child-operations.js";
+import { delay, flag } from "./option-checks.js";
 import { type NodeOptions, resolveNodeOptions } from "./options.js";
 import { NodeRuntime } from "./runtime.js";
 import type { SyncedDocument } from "./synchronizer.js";
@@ -20,6 +22,11 @@ export interface StopOptions {
   readonly timeoutMs?: number;
   /** Told to parent and children. @default "stop" or "shutdown" */
   readonly reason?: string;
+}
+
+export interface FailOptions {
+  /** It lacks something that is not its own fault: a parent that starts it again does not count the restart. @default false */
+  readonly dependencyDown?: boolean;
 }
 
 /** A node of the tree. Create with `createNode`, end with `stop`, `shutdownTree` or `await using`. */
@@ -45,8 +52,34 @@ export interface Node extends AsyncDisposable {
   drain(): Promise<void>;
   /** Tries again at once after FAILED, or calls missing children again while DEGRADED. */
   recover(): void;
-  /** Declares the node failed: it cleans up, tells its parent and tries again after its backoff. */
-  fail(reason: string): void;
+  /** Declares the node failed: it cleans up, tells its parent and tries again after its backoff, or ends if it is owned. */
+  fail(reason: string, options?: FailOptions): void;
+  /** Notes that work was done, for a parent that requires progress. Calls that end are noted by themselves. */
+  progress(): void;
+
+  /**
+   * Declares a further child and starts it; with a template, `{ id, args }` make one from it. Resolves when it is ready, or
+   * at once for a remote one.
+   *
+   * @throws ChildExistsError, ChildNotStartedError (it is then not declared), InvalidOptionError, InvalidPathError,
+   * WrongStateError
+   */
+  startChild(child: ChildSpec | DynamicChild): Promise<ChildInfo>;
+  /**
+   * Ends a child; resolves when it is gone. Its declaration stays, unless it is temporary or was made from the template.
+   *
+   * @throws ChildNotFoundError
+   */
+  terminateChild(id: string): Promise<void>;
+  /** Starts a child that was terminated or has finished. @throws ChildNotFoundError, ChildRunningError, ChildNotStartedError */
+  restartChild(id: string): Promise<ChildInfo>;
+  /** Forgets a child that does not run. @throws ChildNotFoundError, ChildRunningError */
+  deleteChild(id: string): void;
+  /** How a child was declared. @throws ChildNotFoundError */
+  getChildSpec(id: string): ChildSpec;
+  /** The declared children as their supervisor sees them, in order. */
+  whichChildren(): readonly ChildInfo[];
+  countChildren(): ChildCount;
 
   /**
    * Runs a command at one node below: a child's id, or a path below this node (`orders.eu`).
@@ -196,8 +229,40 @@ class RunningNode implements Node {
     this.#runtime.coordinator.send({ type: "recovery.requested" });
   }
 
-  fail(reason: string): void {
-    this.#runtime.coordinator.send({ type: "fault.raised", reason: shortened("reason", reason) });
+  fail(reason: string, { dependencyDown = false }: FailOptions = {}): void {
+    this.#runtime.fail(shortened("reason", reason), { dependencyDown: flag("dependencyDown", dependencyDown) });
+  }
+
+  progress(): void {
+    this.#runtime.core.progress++;
+  }
+
+  startChild(child: ChildSpec | DynamicChild): Promise<ChildInfo> {
+    return this.#runtime.operations.start(child);
+  }
+
+  terminateChild(id: string): Promise<void> {
+    return this.#runtime.operations.terminate(id);
+  }
+
+  restartChild(id: string): Promise<ChildInfo> {
+    return this.#runtime.operations.restart(id);
+  }
+
+  deleteChild(id: string): void {
+    this.#runtime.operations.delete(id);
+  }
+
+  getChildSpec(id: string): ChildSpec {
+    return this.#runtime.operations.spec(id);
+  }
+
+  whichChildren(): readonly ChildInfo[] {
+    return this.#runtime.operations.which();
+  }
+
+  countChildren(): ChildCount {
+    return this.#runtime.operations.count();
   }
 
   command<Output>(target: string, name: string, input?: unknown, options: CommandOptions = {}): Promise<Output> {

@@ -60,6 +60,24 @@ export function record<T extends object>(option: string, value: T): T {
   return value;
 }
 
+/** One of a few words. */
+export function oneOf<T extends string>(option: string, value: T, words: readonly T[]): T {
+  if (!words.includes(value)) throw new InvalidOptionError(option, value, `one of ${words.join(", ")}`);
+  return value;
+}
+
+/** A misspelt option would silently do nothing. */
+export function known(option: string, value: object, names: readonly string[]): void {
+  const unknown = Object.keys(value).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  const name = option === "options" ? unknown : `${option}.${unknown}`;
+  throw new InvalidOptionError(
+    name,
+    (value as Record<string, unknown>)[unknown],
+    `one of the options ${names.join(", ")}`,
+  );
+}
+
 export function assertThreshold(option: string, threshold: Threshold): void {
   record(option, threshold);
   if ("count" in threshold) {

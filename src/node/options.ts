@@ -7,10 +7,18 @@ import type { Threshold, Thresholds } from "../../machines/thresholds.js";
 import { InvalidOptionError } from "../errors.js";
 import type { Clock, Random } from "../health/clock.js";
 import { realClock } from "../health/real-clock.js";
-import { assertPath, assertToken } from "../protocol/path.js";
+import { assertPath } from "../protocol/path.js";
 import type { Transport } from "../transport/transport.js";
 import type { Commands } from "./handlers.js";
 import { assertCommands } from "./handlers.js";
+import {
+  type ChildSpec,
+  type ResolvedChildSpec,
+  type ResolvedSupervision,
+  resolveChildSpec,
+  resolveSupervision,
+  type SupervisionOptions,
+} from "./child-options.js";
 import {
   assertThreshold,
   assertTransport,
@@ -18,20 +26,13 @@ import {
   callable,
   delay,
   flag,
+  known,
   list,
+  oneOf,
   positiveInteger,
   record,
   withMethods,
 } from "./option-checks.js";
-
-export interface ChildOptions {
-  /** The child's id: the last token of its path. */
-  readonly id: string;
-  /** Without it the node cannot be SYNCHRONIZED or start, and its failure fails the node. @default false */
-  readonly critical?: boolean;
-  /** Somebody else starts it; the node expects its announcement. The only kind so far. @default true */
-  readonly remote?: true;
-}
 
 /** What a node does with accepted work while it has no parent. */
 export type OrphanPolicy =
@@ -41,6 +42,9 @@ export type OrphanPolicy =
   | "pause"
   /** Stops itself once the parent is declared dead or left. */
   | "stop";
+
+/** What a node does once it has FAILED and cleaned up. */
+export type FailurePolicy = "recover" | "end";
 
 /** Gives a root its epoch, so that clocks do not matter. */
 export interface EpochStore {
@@ -62,8 +66,13 @@ export interface NodeOptions {
   /** Where the node stands: `shop` is a root, `shop.orders` a child of it. */
   readonly path: string;
   readonly transport: Transport;
-  /** Children expected from the start; READY waits for them. Others may join, see `acceptJoining`. @default [] */
-  readonly children?: readonly ChildOptions[];
+  /**
+   * Children declared in advance, in the order in which they are started; READY waits for them. Those with a `start` are
+   * supervised, the others are started by somebody else. Further ones may join, see `acceptJoining`. @default []
+   */
+  readonly children?: readonly ChildSpec[];
+  /** How children with a `start` are supervised. @default one_for_one, at most 3 restarts of one child in 30 s */
+  readonly supervision?: SupervisionOptions;
   /** Whether children that are not listed may join by announcing themselves. @default true */
   readonly acceptJoining?: boolean;
   /** Most children, listed and joined. @default 10_000 */
@@ -92,6 +101,8 @@ export interface NodeOptions {
   readonly heartbeat?: Partial<HeartbeatOptions>;
   /** When silence is suspect, and when it is death. @default { pauseMs: 1_000, deadMs: 10_000 } */
   readonly failureDetector?: Partial<DetectorOptions>;
+  /** After FAILED: try again after a backoff, or end. A child that its parent starts always ends. @default "recover" */
+  readonly onFailed?: FailurePolicy;
   /** What happens to accepted work while there is no parent. @default "continue" */
   readonly onOrphaned?: OrphanPolicy;
   /** Handlers that run at once, commands and requests each. @default 256 */
@@ -119,7 +130,8 @@ export interface NodeOptions {
 export interface ResolvedNodeOptions {
   readonly path: string;
   readonly transport: Transport;
-  readonly children: readonly Required<Omit<ChildOptions, "remote">>[];
+  readonly children: readonly ResolvedChildSpec[];
+  readonly supervision: ResolvedSupervision;
   readonly acceptJoining: boolean;
   readonly childrenMax: number;
   readonly commands: Commands;
@@ -134,6 +146,7 @@ export interface ResolvedNodeOptions {
   readonly backoff: BackoffOptions;
   readonly heartbeat: HeartbeatOptions;
   readonly failureDetector: DetectorOptions;
+  readonly onFailed: FailurePolicy;
   readonly onOrphaned: OrphanPolicy;
   readonly concurrency: number;
   readonly queueMax: number;
@@ -147,10 +160,41 @@ export interface ResolvedNodeOptions {
   readonly random: Random;
 }
 
+const OPTION_NAMES: readonly (keyof NodeOptions)[] = [
+  "path",
+  "transport",
+  "children",
+  "supervision",
+  "acceptJoining",
+  "childrenMax",
+  "commands",
+  "requests",
+  "treeId",
+  "thresholds",
+  "initTimeoutMs",
+  "recoveryTimeoutMs",
+  "cleanupTimeoutMs",
+  "commandTimeoutMs",
+  "shutdownTimeoutMs",
+  "backoff",
+  "heartbeat",
+  "failureDetector",
+  "onFailed",
+  "onOrphaned",
+  "concurrency",
+  "queueMax",
+  "linkQueueMax",
+  "outcomesMax",
+  "outcomesMaxBytes",
+  "epochStore",
+  "logger",
+  "inspect",
+  "clock",
+  "random",
+];
+
 const LOGGER_METHODS = ["debug", "info", "warn", "error"];
 const CLOCK_METHODS = ["now", "wallNow", "setTimeout", "clearTimeout", "defer"];
-
-const ORPHAN_POLICIES: readonly OrphanPolicy[] = ["continue", "pause", "stop"];
 
 /**
  * Checks and completes the options.
@@ -159,6 +203,7 @@ const ORPHAN_POLICIES: readonly OrphanPolicy[] = ["continue", "pause", "stop"];
  */
 export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
   const { path, transport, clock = realClock, random = Math.random } = record("options", options);
+  known("options", options, OPTION_NAMES);
   assertPath("path", path);
   assertTransport(transport);
   const resolved: ResolvedNodeOptions = {
@@ -171,7 +216,8 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     ...resolveTimes(options),
     ...resolveBounds(options),
     thresholds: resolveThresholds(options),
-    onOrphaned: options.onOrphaned ?? "continue",
+    onFailed: oneOf("onFailed", options.onFailed ?? "recover", ["recover", "end"]),
+    onOrphaned: oneOf("onOrphaned", options.onOrphaned ?? "continue", ["continue", "pause", "stop"]),
     epochStore: options.epochStore ? withMethods("epochStore", options.epochStore, ["next"]) : null,
     logger: options.logger ? withMethods("logger", options.logger, LOGGER_METHODS) : null,
     inspect: options.inspect ?? null,
@@ -184,18 +230,19 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
 
 function resolveChildren(
   options: NodeOptions,
-): Pick<ResolvedNodeOptions, "children" | "acceptJoining" | "childrenMax"> {
+): Pick<ResolvedNodeOptions, "children" | "supervision" | "acceptJoining" | "childrenMax"> {
+  const supervision = resolveSupervision(options.supervision ?? {});
   const seen = new Set<string>();
   const children = list("children", options.children ?? []).map((child, index) => {
     const option = `children[${index}]`;
-    const { id, critical = false } = record(option, child);
-    assertToken(`${option}.id`, id);
-    if (seen.has(id)) throw new InvalidOptionError(`${option}.id`, id, "unique among the children");
-    seen.add(id);
-    return { id, critical: flag(`${option}.critical`, critical) };
+    const spec = resolveChildSpec(option, child, supervision.autoShutdown);
+    if (seen.has(spec.id)) throw new InvalidOptionError(`${option}.id`, spec.id, "unique among the children");
+    seen.add(spec.id);
+    return spec;
   });
   return {
     children,
+    supervision,
     acceptJoining: flag("acceptJoining", options.acceptJoining ?? true),
     childrenMax: positiveInteger("childrenMax", options.childrenMax ?? 10_000),
   };
@@ -244,11 +291,20 @@ function resolveThresholds(options: NodeOptions): Thresholds {
   return thresholds;
 }
 
+/** Progress is told with the heartbeat: nobody makes any between two. */
+function assertProgress({ children, heartbeat }: ResolvedNodeOptions): void {
+  for (const [index, { owned }] of children.entries()) {
+    const withinMs = owned?.progress?.withinMs ?? Infinity;
+    atLeast(`children[${index}].requireProgress.withinMs`, withinMs, "2 × heartbeat.maxMs", 2 * heartbeat.maxMs);
+  }
+}
+
 function assertRelations(options: ResolvedNodeOptions): void {
   const { heartbeat, failureDetector, backoff, treeId, children, childrenMax } = options;
   atLeast("heartbeat.maxMs", heartbeat.maxMs, "heartbeat.minMs", heartbeat.minMs);
   atLeast("backoff.maxMs", backoff.maxMs, "backoff.baseMs", backoff.baseMs);
   atLeast("childrenMax", childrenMax, "the number of listed children", children.length);
+  assertProgress(options);
   const suspicionMs = heartbeat.maxMs + failureDetector.pauseMs;
   if (failureDetector.deadMs <= suspicionMs) {
     const rule = `> heartbeat.maxMs + failureDetector.pauseMs (${suspicionMs})`;
@@ -256,9 +312,6 @@ function assertRelations(options: ResolvedNodeOptions): void {
   }
   if (typeof treeId !== "string" || treeId.length < 1 || treeId.length > 64) {
     throw new InvalidOptionError("treeId", treeId, "a string of 1 to 64 characters");
-  }
-  if (!ORPHAN_POLICIES.includes(options.onOrphaned)) {
-    throw new InvalidOptionError("onOrphaned", options.onOrphaned, `one of ${ORPHAN_POLICIES.join(", ")}`);
   }
   assertCommands("commands", options.commands);
   assertCommands("requests", options.requests);

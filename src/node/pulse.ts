@@ -25,8 +25,8 @@ export interface PulsePort {
   forgive(nowMs: number): void;
   /** This process did not run for that long although it was due. */
   stalled(latenessMs: number): void;
-  /** When the parent's silence is to be looked at. */
-  uplinkSuspectAtMs(): number;
+  /** When silence is to be looked at next. */
+  lookAtMs(): number;
 }
 
 /** Lateness of our own timer that counts as trouble of our own, milliseconds. */
@@ -113,8 +113,7 @@ export class Pulse {
     if (this.#timer !== null) clock.clearTimeout(this.#timer);
     const nowMs = clock.now();
     const beatAtMs = Math.min(this.#children.nextAtMs(random()), this.#uplink.nextAtMs(random()));
-    const lookAtMs = this.#port.children.sentMs() === null ? Infinity : nowMs + heartbeat.minMs;
-    const nextAtMs = Math.min(beatAtMs, lookAtMs, this.#port.uplinkSuspectAtMs(), nowMs + heartbeat.maxMs);
+    const nextAtMs = Math.min(beatAtMs, this.#port.lookAtMs(), nowMs + heartbeat.maxMs);
     this.#dueAtMs = Math.max(nextAtMs, nowMs + heartbeat.minMs / 10);
     this.#timer = clock.setTimeout(() => this.#wake(), this.#dueAtMs - nowMs);
   }

@@ -78,6 +78,7 @@ export class Reporter {
       queued: executor.queued,
       ...countSubtree(children, coordinator.isAvailable),
       syncVersion: synchronizer.receivedVersion,
+      progress: core.progress,
     };
   }
 }

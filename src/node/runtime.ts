@@ -14,6 +14,7 @@ import type { Subscription } from "../transport/transport.js";
 import { type Outcome, refused } from "./call.js";
 import { ChildInbox } from "./child-inbox.js";
 import type { ChildLink } from "./child-link.js";
+import { ChildOperations } from "./child-operations.js";
 import { Children, type ChildrenPort } from "./children.js";
 import { CommandRouter } from "./command-router.js";
 import { Coordinator, type CoordinatorPort } from "./coordinator.js";
@@ -25,6 +26,7 @@ import { type Commands, handlerLookup } from "./handlers.js";
 import { Lease } from "./lease.js";
 import { positiveInteger } from "./option-checks.js";
 import type { ResolvedNodeOptions } from "./options.js";
+import { OwnedChildren } from "./owned-children.js";
 import { ParentInbox } from "./parent-inbox.js";
 import { Pulse, type PulsePort } from "./pulse.js";
 import { Reporter } from "./reporter.js";
@@ -40,6 +42,8 @@ type Phase = "created" | "running" | "stopping" | "ended";
 export class NodeRuntime {
   readonly core: NodeCore;
   readonly children: Children;
+  readonly owned: OwnedChildren;
+  readonly operations: ChildOperations;
   readonly uplink: Uplink | null;
   readonly executor: Executor;
   readonly requests: Requests;
@@ -63,6 +67,8 @@ export class NodeRuntime {
   #isCountScheduled = false;
   /** A child has used a session of ours: we are known as the parent. */
   #isEstablished = false;
+  /** What is failing the node is not its own fault. */
+  #isDependencyDown = false;
 
   constructor(options: ResolvedNodeOptions) {
     this.core = new NodeCore(options);
@@ -71,6 +77,13 @@ export class NodeRuntime {
     const parent = parentPath(options.path);
     const hasUplink = parent !== null;
     this.children = new Children(core, this.#childrenPort());
+    this.owned = new OwnedChildren({
+      core,
+      children: this.children,
+      failed: (reason) => this.fail(reason),
+      finished: (why) => this.#shutdown(core.options.shutdownTimeoutMs, why),
+    });
+    this.operations = this.#newOperations();
     this.uplink = parent === null ? null : new Uplink(core, parent, this.#uplinkPort());
     this.executor = this.#newExecutor(options.commands);
     this.#requestExecutor = this.#newExecutor(options.requests);
@@ -90,6 +103,7 @@ export class NodeRuntime {
       requests: this.requests,
       synchronizer,
       reporter: this.#reporter,
+      owned: this.owned,
     });
     this.#parentInbox = this.#newParentInbox();
     this.#lease = this.#newLease();
@@ -152,14 +166,13 @@ export class NodeRuntime {
       maxResultBytes: () => this.core.maxBodyBytes(),
       handler: handlerLookup(commands, { path, epoch: () => this.core.epoch }),
       mayStart: () => this.#lease.isValid(),
+      progressed: () => this.core.progress++,
     });
   }
 
   #newParentInbox(): ParentInbox {
     const { core, uplink, router, requests, synchronizer } = this;
-    const shutdown = (timeoutMs: number, why: string): void => {
-      void this.departure.begin({ reason: "shutdown", why, timeoutMs, isTree: true });
-    };
+    const shutdown = (timeoutMs: number, why: string): void => this.#shutdown(timeoutMs, why);
     return new ParentInbox({ core, uplink, router, requests, synchronizer, reporter: this.#reporter, shutdown });
   }
 
@@ -176,12 +189,24 @@ export class NodeRuntime {
     });
   }
 
+  #newOperations(): ChildOperations {
+    const { core, children, owned } = this;
+    return new ChildOperations({
+      core,
+      children,
+      owned,
+      isRunning: () => this.phase === "running" && this.coordinator.isCoordinating,
+      shutDownRemote: (link) => this.departure.shutDown(link),
+    });
+  }
+
   #newDeparture(): Departure {
-    const { core, children, uplink } = this;
+    const { core, children, uplink, owned } = this;
     return new Departure({
       core,
       children,
       uplink,
+      owned,
       stopAccepting: () => {
         if (this.phase === "running") this.phase = "stopping";
         this.coordinator.stopRetrying();
@@ -205,6 +230,16 @@ export class NodeRuntime {
     };
   }
 
+  #shutdown(timeoutMs: number, why: string): void {
+    void this.departure.begin({ reason: "shutdown", why, timeoutMs, isTree: true });
+  }
+
+  /** Declares the node failed. */
+  fail(reason: string, { dependencyDown = false } = {}): void {
+    this.#isDependencyDown = dependencyDown;
+    this.coordinator.send({ type: "fault.raised", reason });
+  }
+
   #requestCoordination(budgetMs?: number): void {
     const budget = budgetMs === undefined ? {} : { budgetMs };
     this.children.expectAnew();
@@ -216,17 +251,30 @@ export class NodeRuntime {
     const change = { ...entry, path };
     log.info({ event: "state.changed", ...change }, `${entry.from} → ${entry.state}`);
     emitter.emit("state.changed", change);
-    if (this.phase === "running") this.#pulse.quicken();
+    if (this.phase !== "running") return;
+    if (entry.state === "CONNECTING") this.owned.supervision.start();
+    this.#pulse.quicken();
   }
 
-  /** FAILED: tell the parent, let the children look for a recovered parent, end what is open. */
-  #cleanUp(reason: string): void {
-    this.core.log.error({ event: "node.failed", path: this.core.path, reason }, `node failed: ${reason}`);
-    this.uplink?.send({ kind: "error.node", seq: 0, reason });
-    this.uplink?.channel?.flush();
+  /** FAILED: tell the parent, end the own children, let the others look for a recovered parent, end what is open. */
+  #cleanUp(reason: string): Promise<void> | null {
+    const { core, owned, uplink } = this;
+    const { supervision } = owned;
+    const dependencyDown = this.#isDependencyDown;
+    this.#isDependencyDown = false;
+    core.log.error({ event: "node.failed", path: core.path, reason }, `node failed: ${reason}`);
+    const endsForGood = core.options.onFailed === "end" || uplink?.isOwned === true;
+    uplink?.send({ kind: "error.node", seq: 0, reason, dependencyDown });
+    uplink?.channel?.flush();
+    supervision.halt();
     this.children.broadcaster.publish({ kind: "shutdown.leaving", seq: 0, reason });
     this.children.disconnect(reason);
-    this.uplink?.end();
+    uplink?.end();
+    const ended = supervision.hasActive ? supervision.endAll() : null;
+    if (!endsForGood) return ended;
+    const finish = (): void => this.#finish(dependencyDown ? "dependencyDown" : "failed");
+    if (ended === null) finish();
+    return ended?.then(finish) ?? null;
   }
 
   #refusal(): Outcome | null {
@@ -293,6 +341,8 @@ export class NodeRuntime {
     return {
       isCoordinating: () => this.phase === "running" && this.core.epoch.length > 0 && this.coordinator.isCoordinating,
       takesOffers: () => !this.#isOver() && this.coordinator.isCoordinating,
+      owns: (id) => this.owned.supervision.isActive(id),
+      linksChanged: () => this.#scheduleCounts(),
       deliver: (link: ChildLink, message: Message | UnknownMessage) => this.#childInbox.receive(link, message),
       linkChanged: (link, from) => this.#linkChanged(link, from),
       requestCredit: (link) => link.requestsTaken + this.#requestExecutor.freeSlots,
@@ -312,6 +362,7 @@ export class NodeRuntime {
     const change = { atMs: core.now(), id: link.id, from, state: link.state, epoch: formatEpoch(link.epoch) };
     core.log.info({ event: "child.changed", path: core.path, ...change }, `child ${link.id}: ${from} → ${link.state}`);
     core.emitter.emit("child.changed", change);
+    this.owned.linkChanged(link);
     if (link.state === "opening") {
       this.#isEstablished = true;
       this.#pulse.keepPromise();
@@ -365,11 +416,19 @@ export class NodeRuntime {
         sentMs: () => this.uplink?.channel?.lastSentMs ?? null,
         beat: (nextInMs) => this.#reporter.beat(nextInMs),
       },
-      judge: (nowMs) => this.#vigil.judge(nowMs),
-      forgive: (nowMs) => this.#vigil.forgive(nowMs),
+      judge: (nowMs) => {
+        this.#vigil.judge(nowMs);
+        this.owned.judge(nowMs);
+      },
+      forgive: (nowMs) => this.#forgive(nowMs),
       stalled: (latenessMs) => this.#lease.noteStall(latenessMs),
-      uplinkSuspectAtMs: () => this.uplink?.suspectAtMs ?? Infinity,
+      lookAtMs: () => this.#vigil.lookAtMs,
     };
+  }
+
+  #forgive(nowMs: number): void {
+    this.#vigil.forgive(nowMs);
+    this.owned.forgive(nowMs);
   }
 
   #connectionChanged(connected: boolean): void {
@@ -379,7 +438,7 @@ export class NodeRuntime {
       log.warn({ event: "transport.disconnected", path }, "the transport is disconnected; nobody is judged meanwhile");
     emitter.emit("transport.changed", { connected });
     this.core.troubled();
-    this.#vigil.forgive(this.core.now());
+    this.#forgive(this.core.now());
     if (!connected || this.phase !== "running") return;
     for (const link of this.children.open()) link.channel?.reconnected();
     // Who gave us up meanwhile waits for its next announcement otherwise.
@@ -410,6 +469,7 @@ export class NodeRuntime {
     if (this.phase !== "created") this.coordinator.send({ type: "shutdown.requested" });
     this.phase = "ended";
     core.end();
+    this.owned.supervision.halt();
     this.#pulse.stop();
     this.#reporter.close();
     this.#endCalls("the node has ended");
@@ -418,6 +478,15 @@ export class NodeRuntime {
     this.uplink?.close();
     this.coordinator.stop();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    const { supervision } = this.owned;
+    if (!supervision.hasActive) return this.#ended(reason);
+    // It was superseded, or its time is over: its children end with it, and it has not ended before.
+    void supervision.endAll().then(() => this.#ended(reason));
+  }
+
+  #ended(reason: EndReason): void {
+    const { core } = this;
+    this.owned.supervision.close();
     core.log.info({ event: "node.ended", path: core.path, reason }, `ended: ${reason}`);
     core.emitter.emit("node.ended", { reason });
     core.emitter.close();

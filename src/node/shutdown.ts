@@ -38,18 +38,27 @@ export function isReachable(link: ChildLink, core: NodeCore): boolean {
   return link.isOpen || (link.offer !== null && core.now() - link.offer.offeredAtMs < OFFER_ANSWER_MS);
 }
 
+export interface ShutdownOptions {
+  readonly patience: Patience;
+  readonly reason: string;
+  /** Ends a child that the node started itself; resolves when it is gone. Null for others. */
+  endOwned(id: string): Promise<void> | null;
+  /** Whether a child has a place in the order; the others go first and together. */
+  isOrdered(link: ChildLink): boolean;
+}
+
 /** Shuts the children down; resolves when all have answered, are gone, or the time is over. */
 export async function shutdownChildren(
   core: NodeCore,
   links: readonly ChildLink[],
-  options: { readonly patience: Patience; readonly reason: string },
+  options: ShutdownOptions,
 ): Promise<void> {
   const { patience } = options;
-  const listed = links.filter((link) => link.listed).toReversed();
-  const steps = [links.filter((link) => !link.listed), ...listed.map((link) => [link])];
+  const ordered = links.filter((link) => options.isOrdered(link)).toReversed();
+  const steps = [links.filter((link) => !options.isOrdered(link)), ...ordered.map((link) => [link])];
   const ends: Promise<unknown>[] = [];
   for (const [index, step] of steps.entries()) {
-    const ended = Promise.all(step.map((link) => shutdownChild(core, link, options)));
+    const ended = Promise.all(step.map((link) => options.endOwned(link.id) ?? shutdownChild(core, link, options)));
     ends.push(ended);
     const nowMs = core.now();
     const shareMs = (): number => (patience.deadlineAtMs() - nowMs) / (steps.length - index);
@@ -61,7 +70,7 @@ export async function shutdownChildren(
 function shutdownChild(
   core: NodeCore,
   link: ChildLink,
-  { patience, reason }: { readonly patience: Patience; readonly reason: string },
+  { patience, reason }: Pick<ShutdownOptions, "patience" | "reason">,
 ): Promise<void> {
   return new Promise((resolve) => {
     let forget: (() => void) | null = null;

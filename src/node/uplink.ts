@@ -12,8 +12,8 @@ import {
   forgive,
   heard,
   judge,
+  overdueAfterMs,
   promise,
-  suspectAfterMs,
 } from "../../machines/failure-detector.js";
 import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import { isTakeoverAllowed, noteTakeover, type TakeoverHistory } from "../../machines/takeover-limit.js";
@@ -76,6 +76,8 @@ export class Uplink {
   #parentHealth = 0;
   #isSilent = false;
   #parentBoot = "";
+  /** The parent starts this node again when it ends. */
+  isOwned = false;
   #parentEpoch: Epoch = [];
   #broadcastSession = "";
   #former: FormerParent | null = null;
@@ -103,11 +105,10 @@ export class Uplink {
     return this.#parentBoot;
   }
 
-  /** When silence becomes suspect, for the next look; Infinity without a session. */
-  get suspectAtMs(): number {
+  /** When the parent's promise is over, for the next look; Infinity without a session. */
+  get overdueAtMs(): number {
     if (this.#detector === null) return Infinity;
-    const { failureDetector } = this.#core.options;
-    return this.#detector.lastHeardMs + suspectAfterMs(this.#detector, failureDetector, this.#health);
+    return this.#detector.lastHeardMs + overdueAfterMs(this.#detector, this.#core.options.failureDetector);
   }
 
   listen(): void {
@@ -131,6 +132,7 @@ export class Uplink {
 
   judge(nowMs: number): void {
     if (this.#detector === null) return;
+    if (nowMs >= this.overdueAtMs) this.channel?.probe();
     const verdict = judge(this.#detector, nowMs, this.#core.options.failureDetector, this.#health);
     if (verdict === "alive") return;
     if (!this.#isSilent) this.#fallSilent();
@@ -323,6 +325,7 @@ export class Uplink {
     this.#parentBoot = message.parentBoot;
     this.#parentEpoch = message.parentEpoch;
     this.#broadcastSession = message.broadcastSession;
+    this.isOwned = message.owned;
     this.#core.epoch = message.epoch;
     this.#isSilent = false;
     this.#detector = createDetector(this.#core.now(), 0);

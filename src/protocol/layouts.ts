@@ -81,6 +81,7 @@ export const LAYOUTS: Readonly<Record<Kind, Layout>> = {
     ["initBudgetMs", "uint"],
     ["nextInMs", "uint"],
     ["syncVersion", "uint"],
+    ["owned", "bool"],
   ]),
   "command.run": down(Type.COMMAND, 0, [
     ["commandId", "id"],
@@ -123,6 +124,7 @@ export const LAYOUTS: Readonly<Record<Kind, Layout>> = {
     ["nodes", "uint"],
     ["available", "uint"],
     ["syncVersion", "uint"],
+    ["progress", "uint"],
   ]),
   "status.progress": up(Type.STATUS, 1, [
     ["commandId", "id"],
@@ -142,7 +144,10 @@ export const LAYOUTS: Readonly<Record<Kind, Layout>> = {
   "error.command": up(Type.ERROR, 0, [["commandId", "id"], ...failure]),
   "error.fenced": up(Type.ERROR, 1, fencing),
   "error.unsupported": up(Type.ERROR, 2, unsupported),
-  "error.node": up(Type.ERROR, 3, [["reason", "text"]]),
+  "error.node": up(Type.ERROR, 3, [
+    ["reason", "text"],
+    ["dependencyDown", "bool"],
+  ]),
   "error.duplicate": up(Type.ERROR, 4, [["boot", "id"]]),
   "ready.announce": up(Type.READY, 0, [
     ["treeId", "id"],

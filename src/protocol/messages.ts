@@ -62,6 +62,8 @@ export interface InitOpen extends Sequenced {
   readonly initBudgetMs: number;
   readonly nextInMs: number;
   readonly syncVersion: number;
+  /** The parent starts it again when it ends: it does not recover by itself. */
+  readonly owned: boolean;
 }
 
 export interface CommandRun extends Sequenced {
@@ -172,6 +174,8 @@ export interface StatusReport extends Sequenced {
   /** Of those, SYNCHRONIZED or DEGRADED. */
   readonly available: number;
   readonly syncVersion: number;
+  /** Grows with each call that ended, and with each step that the node itself reported. */
+  readonly progress: number;
 }
 
 export interface StatusProgress extends Sequenced {
@@ -238,6 +242,8 @@ export interface ErrorUnsupported extends Sequenced {
 export interface ErrorNode extends Sequenced {
   readonly kind: "error.node";
   readonly reason: string;
+  /** It lacks something that is not its own fault. */
+  readonly dependencyDown: boolean;
 }
 
 export interface ErrorDuplicate extends Sequenced {

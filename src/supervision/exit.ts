@@ -1,15 +1,17 @@
 /** From what a node or a starter reports to an exit in OTP's classes. */
 import type { ChildExit } from "./starter.js";
 
-/** The exit of a node that ended for this reason (an `EndReason`). */
-export function exitOfEnd(reason: string): ChildExit {
+/** The exit of a node that ended for this reason (an `EndReason`), with what made it fail if anything did. */
+export function exitOfEnd(reason: string, failure: string | null): ChildExit {
   switch (reason) {
     case "stopped":
       return { kind: "normal", reason };
     case "shutdown":
       return { kind: "shutdown", reason };
     case "dependencyDown":
-      return { kind: "dependencyDown", reason };
+      return { kind: "dependencyDown", reason: failure ?? reason };
+    case "failed":
+      return { kind: "failed", reason: failure ?? reason };
     default:
       return { kind: "failed", reason };
   }

@@ -8,9 +8,17 @@ export interface StartableNode {
   readonly path: string;
   /** Why it ended; never rejects. */
   readonly ended: Promise<string>;
+  on(name: "state.changed", listener: (change: { readonly failure: string | null }) => void): () => void;
   start(): Promise<void>;
   stop(options: { readonly timeoutMs: number; readonly reason: string }): Promise<void>;
   shutdownTree(options: { readonly timeoutMs: number; readonly reason: string }): Promise<void>;
+}
+
+/** What made a node fail last; null while nothing did. */
+export function watchFailure(node: StartableNode): () => string | null {
+  let last: string | null = null;
+  node.on("state.changed", ({ failure }) => (last = failure ?? last));
+  return () => last;
 }
 
 /** Makes a node for a child, not started yet. */
@@ -49,8 +57,9 @@ function assertNode(node: StartableNode, path: string): void {
 }
 
 function asStarted(node: StartableNode): StartedChild {
+  const lastFailure = watchFailure(node);
   return {
-    exited: node.ended.then(exitOfEnd),
+    exited: node.ended.then((reason) => exitOfEnd(reason, lastFailure())),
     stop: (timeoutMs) => void node.shutdownTree({ timeoutMs: Math.max(AT_ONCE_MS, timeoutMs), reason: "supervisor" }),
     kill: () => void node.stop({ timeoutMs: AT_ONCE_MS, reason: "killed" }),
   };

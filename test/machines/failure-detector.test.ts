@@ -10,6 +10,9 @@ import {
   heard,
   isMassSilence,
   judge,
+  overdueAfterMs,
+  probeIntervalMs,
+  probesBeforeDeath,
   promise,
   suspectAfterMs,
   type Verdict,
@@ -122,6 +125,24 @@ describe("local health", () => {
   });
 });
 
+describe("questions", () => {
+  it("begin a quarter of a pause after the promise", () => {
+    expect(overdueAfterMs(beaten(1_000, 2_000), OPTIONS)).toBe(INTERVAL_MS + 125);
+  });
+
+  it.each([
+    [500, 200],
+    [200, 200],
+    [50, 50],
+  ])("come, with beats of at least %i ms, each %i ms", (heartbeatMinMs, intervalMs) => {
+    expect(probeIntervalMs(heartbeatMinMs)).toBe(intervalMs);
+  });
+
+  it("go unanswered for a pause and a half before anyone is dead", () => {
+    expect(probesBeforeDeath(200, { pauseMs: 1_000, deadMs: 10_000 })).toBe(7);
+  });
+});
+
 describe("mass silence", () => {
   it.each([
     [3, 3, false],
@@ -211,6 +232,19 @@ describe("for any peer", () => {
         expect(suspectAfterMs(detector, options, health)).toBeLessThanOrEqual(suspectMaxMs);
         const deadMaxMs = Math.max(options.deadMs, suspectMaxMs + options.pauseMs);
         expect(judge(detector, detector.lastHeardMs + deadMaxMs, options, health)).toBe("dead");
+      }),
+    );
+  });
+
+  it("there is time for all questions between its promise and the earliest death", () => {
+    fc.assert(
+      fc.property(usualHistory, anyOptions, fc.integer({ min: 1, max: 10_000 }), (history, options, heartbeatMinMs) => {
+        const detector = live(history, options);
+        const intervalMs = probeIntervalMs(heartbeatMinMs);
+        const askingMs = probesBeforeDeath(intervalMs, options) * intervalMs;
+        const overdueMs = overdueAfterMs(detector, options);
+        expect(overdueMs).toBeLessThan(suspectAfterMs(detector, options, 0));
+        expect(overdueMs + askingMs).toBeLessThan(deadAfterMs(detector, options, 0));
       }),
     );
   });

@@ -100,7 +100,58 @@ describe("a silent child", () => {
   });
 });
 
+describe("lost beats", () => {
+  test("a child whose beats are all lost answers when it is asked, and is never suspect", async () => {
+    const world = new World();
+    const { shop, children } = await family(world, 2);
+    world.processOf(children[0] as Node).passes = ({ kinds }) => !kinds.includes("status.report");
+    const seen = changes(shop);
+    await world.run(60_000);
+    expect(seen).toEqual([]);
+  });
+
+  test("a parent whose beats are all lost answers when it is asked, and is never missed", async () => {
+    const world = new World();
+    const { shop, children } = await family(world, 2);
+    world.processOf(shop).passes = ({ kinds }) => !kinds.includes("heartbeat.beat");
+    const entered = children.map(states);
+    await world.run(60_000);
+    expect(entered).toEqual([[], []]);
+  });
+
+  test("who is silent is asked five times a second, who speaks is not asked", async () => {
+    const world = new World();
+    const { shop, children } = await family(world, 2);
+    const killedAtMs = world.nowMs;
+    world.kill(children[0] as Node);
+    await world.until(() => shop.child("c0")?.link === "dead");
+    const asked = world.sent("heartbeat.ack", { sinceMs: killedAtMs, subject: "down.shop.c0" });
+    expect(asked.length).toBeGreaterThanOrEqual(30);
+    expect(asked.length).toBeLessThanOrEqual(60);
+    expect(world.sent("heartbeat.ack", { sinceMs: killedAtMs, subject: "down.shop.c1" })).toEqual([]);
+  });
+});
+
 describe("own trouble", () => {
+  test("a parent that stood still while its child did takes the two stalls not for one death", async () => {
+    const world = new World();
+    const { shop, children } = await family(world, 3);
+    const [child] = children as [Node];
+    const seen = changes(shop);
+    world.processOf(child).stop();
+    await world.run(4_000);
+    world.processOf(shop).stop();
+    await world.run(2_000);
+    // What it says at first is lost: the parent finds nothing of it when it wakes.
+    world.processOf(child).passes = () => false;
+    world.processOf(child).continue();
+    await world.run(5_000);
+    world.processOf(child).passes = () => true;
+    world.processOf(shop).continue();
+    await world.run(5_000);
+    expect(seen.map(({ id, state }) => `${id} ${state}`)).toEqual(["c0 suspect", "c0 alive"]);
+  });
+
   test("a parent that stood still judges nobody before it has read what arrived", async () => {
     const world = new World();
     const { shop, children } = await family(world, 3);

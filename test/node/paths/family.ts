@@ -1,6 +1,6 @@
 /** A real node with a real parent and three real children, each in a process of its own as far as it can tell. */
 import type { InspectionEvent } from "xstate";
-import { type ChildOptions, createNode, type Node, type NodeOptions } from "../../../src/index.js";
+import { type ChildSpec, createNode, type Node, type NodeOptions } from "../../../src/index.js";
 import { CHILD_IDS, type ChildId, type ChildMode, edgeBetween, THRESHOLDS } from "./model.js";
 import { type Cuts, type Host, NODE, PARENT, type Stage } from "./stage.js";
 
@@ -235,7 +235,7 @@ export class Family {
     });
   }
 
-  #createChild(host: Host, id: ChildId, children: readonly ChildOptions[]): Node {
+  #createChild(host: Host, id: ChildId, children: readonly ChildSpec[]): Node {
     return createNode({
       ...this.#common(host),
       path: `top.node.${id}`,
