@@ -21,8 +21,6 @@ const PAUSE_FACTOR_MAX = 4;
 const OVERDUE_PAUSES = 0.25;
 /** Time between two questions at most, milliseconds: that of a first retransmission. */
 const PROBE_INTERVAL_MS = 200;
-/** How long a peer must have been asked in vain before it can be dead, in pauses: shorter than any way to death. */
-const ASKED_PAUSES_MIN = 1.5;
 
 export interface DetectorOptions {
   /** Lateness beyond the promise that is always forgiven before suspicion, milliseconds. */
@@ -78,11 +76,11 @@ export function probeIntervalMs(heartbeatMinMs: number): number {
 }
 
 /**
- * Questions that must have gone unanswered before a peer is dead. A judge that stood still itself has asked nobody
- * meanwhile: without them it would take its own stall, after a stall of the peer's, for one long silence.
+ * Takes time off the silence during which we stood still ourselves: we neither asked nor could hear an answer. Otherwise
+ * a stall of ours that begins where one of the peer's ends is one long silence.
  */
-export function probesBeforeDeath(intervalMs: number, options: DetectorOptions): number {
-  return Math.floor((ASKED_PAUSES_MIN * options.pauseMs) / intervalMs);
+export function excuse(detector: Detector, nowMs: number, stalledMs: number): void {
+  detector.lastHeardMs = Math.min(nowMs, detector.lastHeardMs + stalledMs);
 }
 
 /** Silence after which the peer is suspect, milliseconds. `localHealth` is 0 (well) to 7. */

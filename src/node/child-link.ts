@@ -4,6 +4,7 @@
 import {
   createDetector,
   type Detector,
+  excuse,
   forgive,
   heard,
   judge,
@@ -194,6 +195,10 @@ export class ChildLink {
 
   forgive(nowMs: number): void {
     if (this.detector !== null) forgive(this.detector, nowMs);
+  }
+
+  excuse(nowMs: number, stalledMs: number): void {
+    if (this.detector !== null) excuse(this.detector, nowMs, stalledMs);
   }
 
   #newChannel(offer: Offer): Channel {

@@ -421,7 +421,10 @@ export class NodeRuntime {
         this.owned.judge(nowMs);
       },
       forgive: (nowMs) => this.#forgive(nowMs),
-      stalled: (latenessMs) => this.#lease.noteStall(latenessMs),
+      stalled: (latenessMs) => {
+        this.#vigil.noteStall(latenessMs);
+        this.#lease.noteStall(latenessMs);
+      },
       lookAtMs: () => this.#vigil.lookAtMs,
     };
   }

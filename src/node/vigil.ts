@@ -2,9 +2,9 @@
  * Judges who has fallen silent: the children, the parent, and whether it may be our own fault.
  *
  * V1. Who is overdue is asked for a sign of life, again and again, before and after it becomes suspect.
- * V2. Nobody is dead who was not asked often enough: while we stood still ourselves we asked nobody.
+ * V2. Silence is counted in time during which this process ran: while it stood still it asked nobody and heard nothing.
  */
-import { isMassSilence, probeIntervalMs, probesBeforeDeath } from "../../machines/failure-detector.js";
+import { isMassSilence, probeIntervalMs } from "../../machines/failure-detector.js";
 import type { ChildLink } from "./child-link.js";
 import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
@@ -15,18 +15,15 @@ export class Vigil {
   readonly #children: Children;
   readonly #uplink: Uplink | null;
   readonly #probeIntervalMs: number;
-  readonly #probesBeforeDeath: number;
-  /** Overdue children, and how often each was asked since it was last heard. */
-  readonly #asked = new Map<ChildLink, number>();
+  /** A child was asked when we last looked. */
+  #isAsking = false;
   #massSilenceAtMs: number | null = null;
 
   constructor(core: NodeCore, children: Children, uplink: Uplink | null) {
     this.#core = core;
     this.#children = children;
     this.#uplink = uplink;
-    const { heartbeat, failureDetector } = core.options;
-    this.#probeIntervalMs = probeIntervalMs(heartbeat.minMs);
-    this.#probesBeforeDeath = probesBeforeDeath(this.#probeIntervalMs, failureDetector);
+    this.#probeIntervalMs = probeIntervalMs(core.options.heartbeat.minMs);
   }
 
   /** When somebody's silence is to be looked at next; Infinity while nobody is there. */
@@ -35,7 +32,7 @@ export class Vigil {
     const soonMs = nowMs + this.#probeIntervalMs;
     const uplinkAtMs = Math.max(soonMs, this.#uplink?.overdueAtMs ?? Infinity);
     if (this.#children.lastSentMs === null) return uplinkAtMs;
-    const childrenAtMs = this.#asked.size > 0 ? soonMs : nowMs + this.#core.options.heartbeat.minMs;
+    const childrenAtMs = this.#isAsking ? soonMs : nowMs + this.#core.options.heartbeat.minMs;
     return Math.min(childrenAtMs, uplinkAtMs);
   }
 
@@ -46,32 +43,30 @@ export class Vigil {
 
   /** Forgives everyone's silence: our own connection was down. */
   forgive(nowMs: number): void {
-    this.#asked.clear();
     for (const link of this.#children.open()) link.forgive(nowMs);
     this.#uplink?.forgive(nowMs);
+  }
+
+  /** This process did not run for that long although it was due. */
+  noteStall(stalledMs: number): void {
+    if (stalledMs <= this.#probeIntervalMs) return;
+    const nowMs = this.#core.now();
+    for (const link of this.#children.open()) link.excuse(nowMs, stalledMs);
   }
 
   #judgeChildren(nowMs: number): void {
     const silent: ChildLink[] = [];
     let open = 0;
+    this.#isAsking = false;
     for (const link of this.#children.open()) {
       open++;
       if (!link.isOverdue(nowMs)) continue;
-      this.#ask(link);
+      this.#isAsking = true;
+      link.channel?.probe();
       if (link.judge(nowMs) !== "alive") silent.push(link);
     }
-    this.#forgetHeard(nowMs);
     if (this.#suspectsSelf(silent, open, nowMs)) return;
-    for (const link of silent) this.#sentence(link, nowMs);
-  }
-
-  #ask(link: ChildLink): void {
-    this.#asked.set(link, (this.#asked.get(link) ?? 0) + 1);
-    link.channel?.probe();
-  }
-
-  #forgetHeard(nowMs: number): void {
-    for (const link of this.#asked.keys()) if (!link.isOverdue(nowMs)) this.#asked.delete(link);
+    for (const link of silent) sentence(link, nowMs);
   }
 
   /** When most fall silent at once the fault is likelier ours: verdicts wait, but no longer than one pause. */
@@ -85,10 +80,9 @@ export class Vigil {
     this.#massSilenceAtMs ??= nowMs;
     return nowMs - this.#massSilenceAtMs < this.#core.options.failureDetector.pauseMs;
   }
+}
 
-  #sentence(link: ChildLink, nowMs: number): void {
-    const isAsked = (this.#asked.get(link) ?? 0) > this.#probesBeforeDeath;
-    if (isAsked && link.judge(nowMs) === "dead") link.close("child.died", "the child fell silent");
-    else link.apply("child.silent");
-  }
+function sentence(link: ChildLink, nowMs: number): void {
+  if (link.judge(nowMs) === "dead") link.close("child.died", "the child fell silent");
+  else link.apply("child.silent");
 }
