@@ -1,6 +1,9 @@
 /** One declared child as its supervisor sees it: which incarnation of it lives, and what is being done about it. */
 import { setup } from "xstate";
+import type { ChildPlan } from "./child-spec.js";
 import { lifecycleTable } from "./lifecycle.js";
+import type { RestartHistory } from "./restart-intensity.js";
+import type { SupervisedExit } from "./supervision.js";
 
 export type SupervisedState = "stopped" | "starting" | "running" | "stopping" | "restarting" | "cooling";
 
@@ -60,3 +63,61 @@ export const supervisedChildMachine = setup({ types: { events: {} as SupervisedE
 });
 
 export const supervisedChildTable = lifecycleTable<SupervisedState, SupervisedEvent["type"]>(supervisedChildMachine);
+
+/** One child. Mutable on purpose, as there may be ten thousand; only the supervisor writes. */
+export interface SupervisedChild {
+  readonly plan: ChildPlan;
+  state: SupervisedState;
+  generation: number;
+  /** It is to run. */
+  wanted: boolean;
+  /** It is to end because of a sibling, and then to start again. */
+  cycling: boolean;
+  /** Terminated by a user: it stays so until a user restarts it. */
+  terminated: boolean;
+  /** Its first start was asked for by a user, who is told if it fails: then it is not tried again. */
+  trial: "new" | "again" | null;
+  /** Why it is ending although nobody told it to; null otherwise. */
+  ending: SupervisedExit | null;
+  killed: boolean;
+  /** Not to be started before, milliseconds. */
+  notBeforeMs: number;
+  /** When its start or its end has taken too long, milliseconds. */
+  deadlineAtMs: number;
+  history: RestartHistory;
+  attempt: number;
+  delayMs: number;
+  readyAtMs: number;
+}
+
+/** A child that was just declared: it is to run. */
+export function newChild(plan: ChildPlan, { isTrial }: { readonly isTrial: boolean }): SupervisedChild {
+  return {
+    plan,
+    state: "stopped",
+    generation: 0,
+    wanted: true,
+    cycling: false,
+    terminated: false,
+    trial: isTrial ? "new" : null,
+    ending: null,
+    killed: false,
+    notBeforeMs: 0,
+    deadlineAtMs: Infinity,
+    history: [],
+    attempt: 0,
+    delayMs: 0,
+    readyAtMs: Infinity,
+  };
+}
+
+/** An incarnation of it may live. */
+export function isActive({ state }: SupervisedChild): boolean {
+  return state === "starting" || state === "running" || state === "stopping";
+}
+
+/** What an end is attributed to: what was said of it before, unless its exit tells more. */
+export function causeOf(child: SupervisedChild, exit: SupervisedExit): SupervisedExit {
+  if (child.ending === null) return exit;
+  return exit.kind === "dependencyDown" ? exit : child.ending;
+}

@@ -28,7 +28,7 @@ export { memoryTransport } from "./transport/memory.js";
 
 export type { AutoShutdown, ExitKind, RestartType, Shutdown, Strategy } from "../machines/child-spec.js";
 export type { SupervisedState } from "../machines/supervised-child.js";
-export type { SupervisionDecision } from "../machines/supervisor.js";
+export type { SupervisionDecision } from "../machines/supervision.js";
 export type { CoordinationState, DegradedReason } from "../machines/coordination.js";
 export type { CommandStatus } from "../machines/command.js";
 export type { Epoch } from "../machines/epoch.js";

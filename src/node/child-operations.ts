@@ -1,7 +1,6 @@
 /** What users do with a node's children at run time, in OTP's words. */
-import { type SupervisedChild } from "../../machines/supervisor.js";
 import type { RestartType } from "../../machines/child-spec.js";
-import type { SupervisedState } from "../../machines/supervised-child.js";
+import type { SupervisedChild, SupervisedState } from "../../machines/supervised-child.js";
 import {
   ChildExistsError,
   ChildNotFoundError,

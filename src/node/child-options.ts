@@ -1,7 +1,7 @@
 /** What users declare of a node's children and of how they are supervised. */
 import type { BackoffOptions } from "../../machines/backoff.js";
 import type { AutoShutdown, ChildPlan, RestartType, Shutdown, Strategy } from "../../machines/child-spec.js";
-import type { SupervisorOptions } from "../../machines/supervisor.js";
+import type { SupervisorOptions } from "../../machines/supervision.js";
 import { InvalidOptionError } from "../errors.js";
 import { assertToken } from "../protocol/path.js";
 import { inProcess, type NodeFactory } from "../supervision/in-process.js";

@@ -1,7 +1,7 @@
 /** What a node tells its user: typed events, and streams of them for `for await`. */
 import type { CoordinationState, DegradedReason } from "../../machines/coordination.js";
 import type { LinkState } from "../../machines/link.js";
-import type { SupervisionDecision } from "../../machines/supervisor.js";
+import type { SupervisionDecision } from "../../machines/supervision.js";
 import { EventStream } from "./event-stream.js";
 import type { CommandError, DuplicatePathError, NodeFencedError } from "../errors.js";
 

@@ -4,7 +4,7 @@
  */
 import type { LinkState } from "../../machines/link.js";
 import { formatEpoch } from "../../machines/epoch.js";
-import { type SupervisedExit, type SupervisionDecision } from "../../machines/supervisor.js";
+import { type SupervisedExit, type SupervisionDecision } from "../../machines/supervision.js";
 import { Supervision } from "../supervision/supervision.js";
 import type { OwnedChildSpec, ResolvedChildSpec, ResolvedOwnership } from "./child-options.js";
 import type { ChildLink } from "./child-link.js";

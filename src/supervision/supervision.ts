@@ -4,14 +4,14 @@
  * The machine decides in `machines/supervisor.ts`; nothing here does.
  */
 import type { ChildPlan } from "../../machines/child-spec.js";
-import {
-  isActive,
-  type SupervisedExit,
-  type SupervisionDecision,
-  Supervisor,
-  type SupervisorAction,
-  type SupervisorOptions,
-} from "../../machines/supervisor.js";
+import { isActive } from "../../machines/supervised-child.js";
+import type {
+  SupervisedExit,
+  SupervisionDecision,
+  SupervisorAction,
+  SupervisorOptions,
+} from "../../machines/supervision.js";
+import { Supervisor } from "../../machines/supervisor.js";
 import type { Clock, Random, Timer } from "../health/clock.js";
 import type { Transport } from "../transport/transport.js";
 import { gaveWay } from "./exit.js";
