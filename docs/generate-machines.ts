@@ -8,6 +8,7 @@ import type { AnyStateMachine } from "xstate";
 import { commandMachine } from "../machines/command.js";
 import { coordinationMachine } from "../machines/coordination.js";
 import { linkMachine } from "../machines/link.js";
+import { supervisedChildMachine } from "../machines/supervised-child.js";
 
 const FILE = new URL("machines.md", import.meta.url);
 
@@ -15,6 +16,7 @@ const MACHINES: readonly (readonly [file: string, machine: AnyStateMachine])[] =
   ["machines/coordination.ts", coordinationMachine],
   ["machines/link.ts", linkMachine],
   ["machines/command.ts", commandMachine],
+  ["machines/supervised-child.ts", supervisedChildMachine],
 ];
 
 type StateNode = AnyStateMachine["root"];

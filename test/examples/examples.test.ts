@@ -11,7 +11,15 @@ import { startNatsServer } from "../support/nats-server.js";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The names of the examples that have a test below. */
-const TESTED = ["inspector", "model-based-test", "pipeline", "quick-start", "service"];
+const TESTED = [
+  "inspector",
+  "model-based-test",
+  "pipeline",
+  "quick-start",
+  "service",
+  "supervised-in-process",
+  "supervised-remote",
+];
 
 const running = new Set<ChildProcess>();
 afterEach(() => {
@@ -55,6 +63,22 @@ it("has a test for every example", () => {
 describe("the quick start", () => {
   it("commands a child", async () => {
     expect(await run("quick-start")).toBe("{ reserved: 2 }\n");
+  });
+});
+
+describe("a supervised child", () => {
+  it("in the same process fails and comes back", async () => {
+    const lines = (await run("supervised-in-process")).trimEnd().split("\n");
+    expect(lines).toContain("A1 reserved by incarnation 1");
+    expect(lines).toContain("orders 1 restarting: the cache is corrupt (2 restarts left)");
+    expect(lines).toContain("A1 reserved by incarnation 2");
+    expect(lines.at(-1)).toBe("{ specs: 1, active: 0, supervisors: 0, workers: 1 }");
+  });
+
+  it("that is remote recovers by itself and is redeployed by others", async () => {
+    const lines = (await run("supervised-remote")).trimEnd().split("\n");
+    expect(lines).toContain("orders: alive → failed");
+    expect(lines.slice(-3)).toEqual(["a newer incarnation: true", "orders: alive → left", "shutdown"]);
   });
 });
 

@@ -1,10 +1,11 @@
-/** The tables of link and command are their machines, proved for every state and event; what a table cannot mirror is refused. */
+/** The tables of the flat machines are their machines, proved for every state and event; what a table cannot mirror is refused. */
 import { getShortestPaths, getSimplePaths } from "@xstate/graph";
 import { type AnyStateMachine, createMachine, getNextSnapshot } from "xstate";
 import { describe, expect, it } from "vitest";
 import { commandMachine, commandTable } from "../../machines/command.js";
 import { lifecycleTable } from "../../machines/lifecycle.js";
 import { linkMachine, linkTable } from "../../machines/link.js";
+import { supervisedChildMachine, supervisedChildTable } from "../../machines/supervised-child.js";
 import { edgesOf, eventsOf, statesOf } from "./definition.js";
 
 type Table = Readonly<Record<string, Readonly<Record<string, string | undefined>>>>;
@@ -12,6 +13,7 @@ type Table = Readonly<Record<string, Readonly<Record<string, string | undefined>
 const LIFECYCLES: readonly (readonly [name: string, machine: AnyStateMachine, table: Table])[] = [
   ["link", linkMachine, linkTable],
   ["command", commandMachine, commandTable],
+  ["supervised child", supervisedChildMachine, supervisedChildTable],
 ];
 
 /** What the machine itself does, from any state. */
