@@ -5,7 +5,7 @@ export { coordinationMachine, degradedReasons } from "./coordination.js";
 export { compareEpochs, formatEpoch, grantEpoch } from "./epoch.js";
 export { lifecycleTable } from "./lifecycle.js";
 export { linkMachine, linkTable } from "./link.js";
-export { isTooIntense, noteRestart, restartsLeft } from "./restart-intensity.js";
+export { noteRestart, restartsLeft } from "./restart-intensity.js";
 export { supervisedChildMachine, supervisedChildTable } from "./supervised-child.js";
 export { Supervisor } from "./supervisor.js";
 export { isComplete, isEnough, isFailure, NO_CHILDREN, reaches } from "./thresholds.js";

@@ -2,7 +2,7 @@
  * How many restarts are left: of each child, and of its supervisor. One falling child must not use up what its siblings
  * may need, and many falling in turn must not go on for ever.
  */
-import { isTooIntense, noteRestart, type RestartHistory, restartsLeft } from "./restart-intensity.js";
+import { noteRestart, type RestartHistory, restartsLeft } from "./restart-intensity.js";
 import type { SupervisedChild } from "./supervised-child.js";
 import type { SupervisionDecision, SupervisorOptions } from "./supervision.js";
 
@@ -31,10 +31,10 @@ export class RestartBudget {
 
   /** Counts a restart; returns whose intensity it exceeds. */
   count(child: SupervisedChild, nowMs: number): "child" | "supervisor" | null {
-    child.history = noteRestart(child.history, nowMs, this.child);
-    this.#history = noteRestart(this.#history, nowMs, this.supervisor);
-    if (isTooIntense(child.history, this.child)) return "child";
-    return isTooIntense(this.#history, this.supervisor) ? "supervisor" : null;
+    const isTooManyOfChild = noteRestart(child.history, nowMs, this.child);
+    const isTooMany = noteRestart(this.#history, nowMs, this.supervisor);
+    if (isTooManyOfChild) return "child";
+    return isTooMany ? "supervisor" : null;
   }
 
   left(child: SupervisedChild, nowMs: number): SupervisionDecision["budgetLeft"] {

@@ -11,25 +11,30 @@ export interface IntensityOptions {
   readonly periodMs: number;
 }
 
-/** Times of the restarts within the window, oldest first. */
-export type RestartHistory = readonly number[];
+/** Times of the latest restarts, oldest first. Mutable on purpose: ten thousand children may fail in one turn. */
+export type RestartHistory = number[];
 
-/** The history with one more restart. It is cut to what the verdict needs, so that it stays bounded. */
-export function noteRestart(history: RestartHistory, nowMs: number, options: IntensityOptions): RestartHistory {
-  return [...recentRestarts(history, nowMs, options), nowMs].slice(-(options.intensity + 1));
-}
-
-/** Whether the restarts noted are more than is borne. */
-export function isTooIntense(history: RestartHistory, options: IntensityOptions): boolean {
+/** Notes one more restart and forgets those that no longer count. Returns whether it is one too many. */
+export function noteRestart(history: RestartHistory, nowMs: number, options: IntensityOptions): boolean {
+  history.push(nowMs);
+  const stale = firstRecent(history, nowMs, options);
+  if (stale > 0) history.splice(0, stale);
+  if (history.length > options.intensity + 1) history.shift();
   return history.length > options.intensity;
 }
 
 /** Restarts still borne at this time. */
 export function restartsLeft(history: RestartHistory, nowMs: number, options: IntensityOptions): number {
-  return Math.max(0, options.intensity - recentRestarts(history, nowMs, options).length);
+  return Math.max(0, options.intensity - (history.length - firstRecent(history, nowMs, options)));
 }
 
 /** As in OTP, a restart exactly one period ago still counts. */
-function recentRestarts(history: RestartHistory, nowMs: number, { periodMs }: IntensityOptions): RestartHistory {
-  return history.filter((atMs) => nowMs - atMs <= periodMs);
+function firstRecent(history: RestartHistory, nowMs: number, { periodMs }: IntensityOptions): number {
+  let low = 0;
+  for (let high = history.length; low < high;) {
+    const middle = (low + high) >>> 1;
+    if (nowMs - (history[middle] as number) > periodMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -119,5 +119,6 @@ export function isActive({ state }: SupervisedChild): boolean {
 /** What an end is attributed to: what was said of it before, unless its exit tells more. */
 export function causeOf(child: SupervisedChild, exit: SupervisedExit): SupervisedExit {
   if (child.ending === null) return exit;
-  return exit.kind === "dependencyDown" ? exit : child.ending;
+  const isCrash = exit.kind === "failed" && !child.killed && child.ending.kind !== "dependencyDown";
+  return exit.kind === "dependencyDown" || isCrash ? exit : child.ending;
 }

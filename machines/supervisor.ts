@@ -17,6 +17,8 @@ import { Roster } from "./roster.js";
 import { causeOf, isActive, newChild, type SupervisedChild } from "./supervised-child.js";
 import type { SupervisedExit, SupervisionDecision, SupervisorAction, SupervisorOptions } from "./supervision.js";
 
+const NEVER_STARTED: SupervisedExit = { kind: "shutdown", reason: "the supervisor ended first" };
+
 /** How long a child without limit may take to end by itself, milliseconds. */
 const ENDING_MAX_MS = 30_000;
 
@@ -78,19 +80,15 @@ export class Supervisor {
   }
 
   /** Starts nothing any more. Whoever lives goes on until it is ended. */
-  halt(): void {
-    this.#roster.isHalted = true;
-    for (const child of this.#roster.all()) {
-      child.cycling = false;
-      this.#roster.apply(child, "restart.withdrawn");
-      this.#roster.sort(child);
-    }
+  halt(nowMs: number): readonly SupervisorAction[] {
+    this.#halt(nowMs);
+    return this.#take();
   }
 
   /** Ends one child that the halted supervisor no longer needs; it stays declared. */
   end(id: string, nowMs: number): readonly SupervisorAction[] {
     const child = this.#roster.get(id);
-    if (child !== undefined && isActive(child) && child.state !== "stopping") this.#stop(child, nowMs);
+    if (child !== undefined && isActive(child)) this.#hurry(child, nowMs);
     return this.#take();
   }
 
@@ -101,6 +99,7 @@ export class Supervisor {
     child.terminated = true;
     child.cycling = false;
     this.#want(child, false);
+    if (child.state === "stopping") this.#hurry(child, nowMs);
     this.#roster.apply(child, "restart.withdrawn");
     if (child.state === "stopped") this.#gone(child, { kind: "shutdown", reason: "terminated" }, "terminated", nowMs);
     this.#roster.sort(child);
@@ -131,7 +130,7 @@ export class Supervisor {
     this.#roster.apply(child, "child.ready");
     Object.assign(child, { deadlineAtMs: Infinity, readyAtMs: nowMs, trial: null });
     this.#decide(child, { decision: "ready" }, nowMs);
-    return this.#settle(nowMs);
+    return this.#settle(nowMs, child);
   }
 
   /** A process that nobody here started holds the path of a child that does not run. Returns null if it cannot be taken. */
@@ -143,7 +142,7 @@ export class Supervisor {
     Object.assign(child, { readyAtMs: nowMs, deadlineAtMs: Infinity, killed: false, ending: null, trial: null });
     this.#roster.sort(child);
     this.#decide(child, { decision: "adopted" }, nowMs);
-    return this.#settle(nowMs);
+    return this.#settle(nowMs, child);
   }
 
   /** It says that it is ending, or must: it has its shutdown time to do so, or none. */
@@ -167,7 +166,8 @@ export class Supervisor {
   ): readonly SupervisorAction[] {
     const child = this.#roster.get(id);
     if (child === undefined || child.generation !== generation || !isActive(child)) return [];
-    const wasTold = child.state === "stopping" && child.ending === null;
+    // Who was ending by itself when a sibling failed ends with it: one failure is one restart.
+    const wasTold = child.state === "stopping" && (child.ending === null || child.cycling);
     const cause = causeOf(child, exit);
     const wasStarting = child.trial !== null;
     this.#exit(child);
@@ -175,7 +175,7 @@ export class Supervisor {
     else if (wasStarting) this.#trialFailed(child, cause, nowMs);
     else if (isRestarted(child.plan.restart, cause.kind)) this.#restart(child, cause, nowMs, random);
     else this.#finished(child, cause, nowMs);
-    return this.#settle(nowMs);
+    return this.#settle(nowMs, child);
   }
 
   /** Time has passed: kills what takes too long and starts what has waited long enough. */
@@ -196,6 +196,16 @@ export class Supervisor {
     return this.#take();
   }
 
+  #halt(nowMs: number): void {
+    this.#roster.isHalted = true;
+    for (const child of this.#roster.all()) {
+      child.cycling = false;
+      this.#roster.apply(child, "restart.withdrawn");
+      this.#roster.sort(child);
+      if (child.trial !== null && !isActive(child)) this.#gone(child, NEVER_STARTED, "terminated", nowMs);
+    }
+  }
+
   #take(): readonly SupervisorAction[] {
     const actions = this.#actions;
     this.#actions = [];
@@ -212,10 +222,10 @@ export class Supervisor {
     this.#actions.push({ type: "child.wanted", id: child.plan.id, wanted });
   }
 
-  /** Stops and starts whoever's turn it is. */
-  #settle(nowMs: number): readonly SupervisorAction[] {
-    for (const child of this.#roster.turnsToStop()) this.#stop(child, nowMs);
-    for (const child of this.#roster.turnsToStart()) this.#startIfDue(child, nowMs);
+  /** Stops and starts whoever's turn it is; `changed` is the only child about which anything changed, if there is one. */
+  #settle(nowMs: number, changed?: SupervisedChild): readonly SupervisorAction[] {
+    for (const child of this.#roster.turnsToStop(changed)) this.#stop(child, nowMs);
+    for (const child of this.#roster.turnsToStart(changed)) this.#startIfDue(child, nowMs);
     return this.#take();
   }
 
@@ -242,6 +252,12 @@ export class Supervisor {
     child.deadlineAtMs = nowMs + limitMs;
     this.#wakeAt(child.deadlineAtMs);
     this.#actions.push({ type: "child.stop", id, generation: child.generation, timeoutMs });
+  }
+
+  /** Ends a child, or makes one that is ending by itself keep to its declaration. */
+  #hurry(child: SupervisedChild, nowMs: number): void {
+    if (child.state !== "stopping") this.#stop(child, nowMs);
+    else if (child.plan.shutdown === "brutal_kill") this.#kill(child, "brutal_kill", nowMs);
   }
 
   #kill(child: SupervisedChild, reason: string, nowMs: number): void {
@@ -300,22 +316,21 @@ export class Supervisor {
     return true;
   }
 
+  /** Its user is told, and it is not tried again; a new one is not declared any more. */
   #trialFailed(child: SupervisedChild, exit: SupervisedExit, nowMs: number): void {
-    const isNew = child.trial === "new";
-    child.trial = null;
-    child.terminated = true;
     this.#gone(child, exit, "finished", nowMs);
-    if (isNew && this.#roster.has(child)) this.#forget(child);
+    child.trial = null;
   }
 
   #gone(child: SupervisedChild, exit: SupervisedExit, decision: "terminated" | "finished", nowMs: number): void {
-    // A halted supervisor keeps what it will start again.
-    const isForGood = !this.#roster.isHalted || child.terminated;
+    // A halted supervisor keeps what it will start again, but not what its user is told did not start.
+    const isForGood = !this.#roster.isHalted || child.terminated || child.trial !== null;
     if (isForGood) this.#want(child, false);
-    if (decision === "finished") child.terminated = true;
+    if (decision === "finished" || child.trial !== null) child.terminated = true;
     this.#roster.sort(child);
     this.#decide(child, { decision, reason: exit.reason, exit: exit.kind }, nowMs);
-    if (isForGood && (child.plan.isDynamic || child.plan.restart === "temporary")) this.#forget(child);
+    const isKept = !isForGood || (!child.plan.isDynamic && child.plan.restart !== "temporary" && child.trial !== "new");
+    if (!isKept) this.#forget(child);
   }
 
   #forget(child: SupervisedChild): void {
@@ -353,24 +368,21 @@ export class Supervisor {
   #schedule(child: SupervisedChild, delayMs: number, nowMs: number): void {
     child.notBeforeMs = nowMs + delayMs;
     this.#wakeAt(child.notBeforeMs);
-    let isAfter = false;
+    if (this.#options.strategy === "one_for_one") return;
+    let isAfter = this.#options.strategy === "one_for_all";
     for (const sibling of this.#roster.all()) {
       if (sibling === child) isAfter = true;
-      else if (this.#isConcerned(isAfter)) this.#cycle(sibling, child.notBeforeMs);
+      else if (isAfter) this.#cycle(sibling, nowMs, child.notBeforeMs);
     }
   }
 
-  #isConcerned(isAfter: boolean): boolean {
-    const { strategy } = this.#options;
-    return strategy === "one_for_all" || (strategy === "rest_for_one" && isAfter);
-  }
-
   /** A sibling failed: it ends, and starts again with it, but a temporary one never does. */
-  #cycle(sibling: SupervisedChild, notBeforeMs: number): void {
+  #cycle(sibling: SupervisedChild, nowMs: number, notBeforeMs: number): void {
     if (!sibling.wanted) return;
     sibling.notBeforeMs = Math.max(sibling.notBeforeMs, notBeforeMs);
     if (isActive(sibling) && sibling.plan.restart === "temporary") this.#want(sibling, false);
     if (isActive(sibling)) sibling.cycling = true;
+    if (sibling.state === "stopping") this.#hurry(sibling, nowMs);
     this.#roster.sort(sibling);
   }
 
@@ -380,7 +392,7 @@ export class Supervisor {
     const reason = `restart intensity exceeded: more than ${limit} (${excess}), lastly of ${child.plan.id}: ${exit.reason}`;
     this.#decide(child, { decision: "escalated", reason, exit: exit.kind }, nowMs);
     this.#actions.push({ type: "supervisor.failed", reason, exit: exit.kind });
-    this.halt();
+    this.#halt(nowMs);
   }
 
   #decide(

@@ -270,7 +270,7 @@ export class NodeRuntime {
     this.children.broadcaster.publish({ kind: "shutdown.leaving", seq: 0, reason });
     this.children.disconnect(reason);
     uplink?.end();
-    const ended = supervision.hasActive ? supervision.endAll() : null;
+    const ended = supervision.hasActive ? supervision.endAll(core.options.shutdownTimeoutMs) : null;
     if (!endsForGood) return ended;
     const finish = (): void => this.#finish(dependencyDown ? "dependencyDown" : "failed");
     if (ended === null) finish();
@@ -484,7 +484,7 @@ export class NodeRuntime {
     const { supervision } = this.owned;
     if (!supervision.hasActive) return this.#ended(reason);
     // It was superseded, or its time is over: its children end with it, and it has not ended before.
-    void supervision.endAll().then(() => this.#ended(reason));
+    void supervision.endAll(this.core.options.shutdownTimeoutMs).then(() => this.#ended(reason));
   }
 
   #ended(reason: EndReason): void {

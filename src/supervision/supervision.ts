@@ -102,7 +102,7 @@ export class Supervision {
 
   /** Starts nothing any more, whatever is scheduled. */
   halt(): void {
-    this.#machine.halt();
+    this.#do(this.#machine.halt(this.#nowMs));
   }
 
   /** Ends one child; resolves when it is certainly gone. */
@@ -111,11 +111,18 @@ export class Supervision {
     return this.#until(() => !this.isActive(id));
   }
 
-  /** Ends all that still live, each within its own time; resolves when they are certainly gone. */
-  endAll(): Promise<void> {
+  /**
+   * Ends all that still live, dynamic ones first and together, the others in reverse order; who is left after `timeoutMs`
+   * is killed. Resolves when they are certainly gone.
+   */
+  async endAll(timeoutMs: number): Promise<void> {
     this.halt();
-    for (const { plan } of this.#machine.all()) this.#do(this.#machine.end(plan.id, this.#nowMs));
-    return this.idle();
+    const { clock } = this.#port;
+    const timer = clock.setTimeout(() => this.killAll("the time of all to end is over"), timeoutMs);
+    const plans = Array.from(this.#machine.all(), ({ plan }) => plan).toReversed();
+    await Promise.all(plans.filter(({ isDynamic }) => isDynamic).map(({ id }) => this.end(id)));
+    for (const { id, isDynamic } of plans) if (!isDynamic) await this.end(id);
+    clock.clearTimeout(timer);
   }
 
   /** Resolves when no child lives. */
