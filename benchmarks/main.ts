@@ -2,12 +2,13 @@
 import { parseArgs } from "node:util";
 import { type Bench, takeReadings } from "./bench.js";
 import { commands } from "./commands.js";
+import { detection } from "./detection.js";
 import { nodes } from "./nodes.js";
 import { recovery } from "./recovery.js";
 import { toRows } from "./rows.js";
 import { environmentHeader, toTable } from "./table.js";
 
-const BENCHES: readonly Bench[] = [commands, nodes, recovery];
+const BENCHES: readonly Bench[] = [commands, detection, nodes, recovery];
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--runs N] [--operations N]
 

@@ -9,7 +9,7 @@ export interface Row {
   readonly unit: string;
   /** The variant that it is compared with. */
   readonly against: string | null;
-  /** Median over the runs of value / value of the baseline in the same run. */
+  /** Median over the runs of value / value of the baseline in the same run; null beside a baseline of 0. */
   readonly ratio: number | null;
   readonly goal: string | null;
   readonly met: boolean | null;
@@ -57,7 +57,7 @@ function toRow(bench: RowSource, group: readonly TakenReading[], baseline: reado
     value: rounded(value),
     unit,
     against: baseline === null ? null : bench.baseline,
-    ratio: ratio === null ? null : rounded(ratio),
+    ratio: ratio === null || !Number.isFinite(ratio) ? null : rounded(ratio),
     goal: goal === undefined ? null : `${goal.of} ${goal.is} ${goal.limit}`,
     met: goal === undefined ? null : isMet(goal, goal.of === "ratio" ? ratio : value),
     min: rounded(Math.min(...values)),

@@ -95,6 +95,15 @@ export function deadAfterMs(detector: Detector, options: DetectorOptions, localH
   return Math.max(options.deadMs, suspectAfterMs(detector, options, localHealth) + options.pauseMs);
 }
 
+/**
+ * The longest stall of a peer that is forgiven, milliseconds, also when a fifth of all messages is lost: it is heard
+ * a promise before the stall at the latest, or, if that beat is lost, answers a question within a pause; and it is heard
+ * within another pause after the stall. docs/failure-detection.md says how sure that is.
+ */
+export function forgivenStallMs(heartbeatMaxMs: number, options: DetectorOptions): number {
+  return Math.max(0, options.deadMs - heartbeatMaxMs - 2 * options.pauseMs);
+}
+
 export function judge(detector: Detector, nowMs: number, options: DetectorOptions, localHealth: number): Verdict {
   const silenceMs = nowMs - detector.lastHeardMs;
   if (silenceMs < suspectAfterMs(detector, options, localHealth)) return "alive";

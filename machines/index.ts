@@ -3,6 +3,7 @@ export { nextBackoffMs } from "./backoff.js";
 export { commandMachine, commandTable } from "./command.js";
 export { coordinationMachine, degradedReasons } from "./coordination.js";
 export { compareEpochs, formatEpoch, grantEpoch } from "./epoch.js";
+export { forgivenStallMs } from "./failure-detector.js";
 export { lifecycleTable } from "./lifecycle.js";
 export { linkMachine, linkTable } from "./link.js";
 export { noteRestart, restartsLeft } from "./restart-intensity.js";

@@ -5,7 +5,9 @@
  * `SEED=17` replays one run, `RUNS=20000` makes more of them.
  */
 import { describe, expect, test } from "vitest";
+import { forgivenStallMs } from "../../machines/failure-detector.js";
 import { createNode, type Node } from "../../src/index.js";
+import type { Random } from "../../src/health/clock.js";
 import { resolveNodeOptions } from "../../src/node/options.js";
 import { seededRandom, SimulatedClock, type SimulatedHost, SimulatedNetwork } from "../../src/testing/index.js";
 import { memoryTransport } from "../../src/transport/memory.js";
@@ -21,50 +23,50 @@ const RUNS = Number(process.env["RUNS"] ?? 1_000);
 const FIRST_SEED = Number(process.env["SEED"] ?? 1);
 const LAST_SEED = process.env["SEED"] === undefined ? RUNS : FIRST_SEED;
 
-/** The longest stall that the default settings forgive under loss. */
-function forgivenStallMs(): number {
-  const { failureDetector, heartbeat } = resolveNodeOptions({ path: "shop", transport: memoryTransport() });
-  return failureDetector.deadMs - heartbeat.maxMs - 2 * failureDetector.pauseMs;
-}
+const DEFAULTS = resolveNodeOptions({ path: "shop", transport: memoryTransport() });
+const FORGIVEN_MS = forgivenStallMs(DEFAULTS.heartbeat.maxMs, DEFAULTS.failureDetector);
 
-interface Trace {
-  /** Sessions that ended: a child that was declared dead, or a parent. */
-  readonly deaths: readonly string[];
-  readonly suspicions: number;
-  readonly stalls: number;
-}
+class Tree {
+  readonly clock = new SimulatedClock();
+  /** Sessions that ended: a child was declared dead, or a parent. */
+  readonly deaths: string[] = [];
+  suspicions = 0;
+  stalls = 0;
+  readonly #random: Random;
+  readonly #hosts: readonly SimulatedHost[];
+  readonly #nodes: readonly Node[];
 
-async function run(seed: number): Promise<Trace> {
-  const clock = new SimulatedClock();
-  const random = seededRandom(seed);
-  const network = new SimulatedNetwork({ clock, random, faults: { drop: LOSS } });
-  const hosts = [network.host("parent"), ...IDS.map((id) => network.host(id))] as const;
-  const nodes = hosts.map((host) => newNode(host));
-  const [shop] = nodes as [Node];
-  await Promise.all(nodes.map((node) => node.start()));
-  expect(await clock.runUntil(() => shop.state === "SYNCHRONIZED", { withinMs: 60_000 }), `seed ${seed}`).toBe(true);
-  const deaths: string[] = [];
-  let suspicions = 0;
-  shop.on("child.changed", ({ id, state, atMs }) => {
-    if (state === "suspect") suspicions++;
-    else if (state !== "alive") deaths.push(`seed ${seed}: ${id} ${state} at ${Math.round(atMs)} ms`);
-  });
-  let stalls = 0;
-  const untilMs = clock.now() + RUN_MS;
-  const stallLater = (host: SimulatedHost): void => {
-    const runningMs = RUNNING_MIN_MS + random() * (RUNNING_MAX_MS - RUNNING_MIN_MS);
-    const stallMs = random() * forgivenStallMs();
-    if (clock.now() + runningMs > untilMs) return;
-    clock.setTimeout(() => {
-      stalls++;
+  constructor(seed: number) {
+    this.#random = seededRandom(seed);
+    const network = new SimulatedNetwork({ clock: this.clock, random: this.#random, faults: { drop: LOSS } });
+    this.#hosts = ["parent", ...IDS].map((name) => network.host(name));
+    this.#nodes = this.#hosts.map((host) => newNode(host));
+  }
+
+  /** Gets ready, and then lives through its stalls. */
+  async live(): Promise<void> {
+    const [shop] = this.#nodes as [Node];
+    await Promise.all(this.#nodes.map((node) => node.start()));
+    const isReady = await this.clock.runUntil(() => shop.state === "SYNCHRONIZED", { withinMs: 60_000 });
+    if (!isReady) throw new Error("the tree did not get ready");
+    shop.on("child.changed", ({ id, state, atMs }) => {
+      if (state === "suspect") this.suspicions++;
+      else if (state !== "alive") this.deaths.push(`${id} ${state} at ${Math.round(atMs)} ms`);
+    });
+    for (const host of this.#hosts) this.#stallLater(host);
+    await this.clock.advance(RUN_MS);
+    for (const host of this.#hosts) host.kill();
+  }
+
+  #stallLater(host: SimulatedHost): void {
+    const runningMs = RUNNING_MIN_MS + this.#random() * (RUNNING_MAX_MS - RUNNING_MIN_MS);
+    const stallMs = this.#random() * FORGIVEN_MS;
+    this.clock.setTimeout(() => {
+      this.stalls++;
       host.pause(stallMs);
-      clock.setTimeout(() => stallLater(host), stallMs);
+      this.clock.setTimeout(() => this.#stallLater(host), stallMs);
     }, runningMs);
-  };
-  for (const host of hosts) stallLater(host);
-  await clock.advance(RUN_MS);
-  for (const host of hosts) host.kill();
-  return { deaths, suspicions, stalls };
+  }
 }
 
 function newNode({ name, clock, random, transport }: SimulatedHost): Node {
@@ -74,20 +76,22 @@ function newNode({ name, clock, random, transport }: SimulatedHost): Node {
 
 describe("with default settings, 20 % loss and stalls of parent and children", () => {
   test("the forgiven stall is deadMs less the longest promise and two pauses: 6 s", () => {
-    expect(forgivenStallMs()).toBe(6_000);
+    expect(FORGIVEN_MS).toBe(6_000);
   });
 
   test(`nobody is declared dead in ${RUNS} runs`, { timeout: 60_000 + 100 * RUNS }, async () => {
-    const total = { deaths: [] as string[], suspicions: 0, stalls: 0 };
+    const deaths: string[] = [];
+    let [suspicions, stalls] = [0, 0];
     for (let seed = FIRST_SEED; seed <= LAST_SEED; seed++) {
-      const { deaths, suspicions, stalls } = await run(seed);
-      total.deaths.push(...deaths);
-      total.suspicions += suspicions;
-      total.stalls += stalls;
+      const tree = new Tree(seed);
+      await tree.live();
+      deaths.push(...tree.deaths.map((death) => `seed ${seed}: ${death}`));
+      suspicions += tree.suspicions;
+      stalls += tree.stalls;
     }
-    expect(total.deaths).toEqual([]);
+    expect(deaths).toEqual([]);
     // The runs were no calm sea: processes did stand still, and were suspected for it.
-    expect(total.stalls).toBeGreaterThan((LAST_SEED - FIRST_SEED + 1) * 10);
-    expect(total.suspicions).toBeGreaterThan(LAST_SEED - FIRST_SEED);
+    expect(stalls).toBeGreaterThan((LAST_SEED - FIRST_SEED + 1) * 10);
+    expect(suspicions).toBeGreaterThan(LAST_SEED - FIRST_SEED);
   });
 });
