@@ -32,6 +32,7 @@ export interface SupervisionDecision {
     | "started"
     | "ready"
     | "adopted"
+    | "released"
     | "restarting"
     | "cooling"
     | "terminated"

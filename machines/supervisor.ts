@@ -157,6 +157,15 @@ export class Supervisor {
     return this.#take();
   }
 
+  /** The halted supervisor no longer answers for it: it lives on. */
+  release(id: string, nowMs: number): readonly SupervisorAction[] {
+    const child = this.#roster.get(id);
+    if (child === undefined || !isActive(child)) return [];
+    this.#exit(child);
+    this.#decide(child, { decision: "released" }, nowMs);
+    return this.#take();
+  }
+
   /** The incarnation is certainly gone, or its start failed. `random` is a number in [0, 1). */
   exited(
     id: string,
@@ -289,11 +298,13 @@ export class Supervisor {
 
   /** Ended because it was told to: by a user, with the supervisor, or with a sibling. */
   #endedAsTold(child: SupervisedChild, exit: SupervisedExit, nowMs: number): void {
-    const isSibling = child.cycling && child.wanted && !this.#roster.isHalted;
+    // With a sibling, or with a supervisor that has begun anew meanwhile.
+    const isToStart = child.wanted && !this.#roster.isHalted;
+    const reason = child.cycling ? "a sibling failed" : "the supervisor started anew";
     child.cycling = false;
     this.#roster.sort(child);
-    if (isSibling && child.plan.restart !== "temporary") {
-      this.#decide(child, { decision: "restarting", reason: "a sibling failed", exit: exit.kind, delayMs: 0 }, nowMs);
+    if (isToStart) {
+      this.#decide(child, { decision: "restarting", reason, exit: exit.kind, delayMs: 0 }, nowMs);
     } else {
       this.#gone(child, exit, "terminated", nowMs);
     }

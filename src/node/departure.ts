@@ -126,6 +126,7 @@ export class Departure {
   /** Children that others started go on; those that this node started do not outlive it. */
   #shutdownOwned(why: string): Promise<void> {
     const { supervision } = this.#port.owned;
+    supervision.release();
     if (!supervision.hasActive) return Promise.resolve();
     return this.#shutdown(why, ({ id }) => supervision.isActive(id));
   }

@@ -37,6 +37,9 @@ import { Synchronizer } from "./synchronizer.js";
 import { Uplink, type UplinkPort } from "./uplink.js";
 import { Vigil } from "./vigil.js";
 
+/** Ends that children of starters with `outlivesParent` do not survive: whoever ended the node meant the tree. */
+const ENDS_WITH_ALL: ReadonlySet<EndReason> = new Set<EndReason>(["shutdown", "failed", "dependencyDown"]);
+
 type Phase = "created" | "running" | "stopping" | "ended";
 
 export class NodeRuntime {
@@ -341,7 +344,7 @@ export class NodeRuntime {
     return {
       isCoordinating: () => this.phase === "running" && this.core.epoch.length > 0 && this.coordinator.isCoordinating,
       takesOffers: () => !this.#isOver() && this.coordinator.isCoordinating,
-      owns: (id) => this.owned.supervision.isActive(id),
+      owns: (id) => this.owned.supervision.owns(id),
       linksChanged: () => this.#scheduleCounts(),
       deliver: (link: ChildLink, message: Message | UnknownMessage) => this.#childInbox.receive(link, message),
       linkChanged: (link, from) => this.#linkChanged(link, from),
@@ -482,6 +485,7 @@ export class NodeRuntime {
     this.coordinator.stop();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     const { supervision } = this.owned;
+    if (!ENDS_WITH_ALL.has(reason)) supervision.release();
     if (!supervision.hasActive) return this.#ended(reason);
     // It was superseded, or its time is over: its children end with it, and it has not ended before.
     void supervision.endAll(this.core.options.shutdownTimeoutMs).then(() => this.#ended(reason));

@@ -36,6 +36,12 @@ export class Incarnation {
     this.#fulfil();
   }
 
+  /** Lets it go on without us; a start that is still under way is aborted. */
+  release(): void {
+    if (this.#started === null) this.kill();
+    else this.#started.release?.();
+  }
+
   kill(): void {
     this.#wish = "kill";
     this.#fulfil();

@@ -41,6 +41,8 @@ export interface StartedChild {
   stop(timeoutMs: number): void;
   /** Ends it at once. May be called again. Never throws. */
   kill(): void;
+  /** Lets it go on without us: nothing of it keeps this process alive. Of starters with `outlivesParent`. */
+  release?(): void;
 }
 
 export interface Starter {

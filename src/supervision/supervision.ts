@@ -76,10 +76,26 @@ export class Supervision {
     return this.#specs.get(id);
   }
 
+  /** Whether it is to run: its ends are ours to deal with. */
+  owns(id: string): boolean {
+    return this.#machine.get(id)?.wanted === true;
+  }
+
   /** Whether an incarnation of it may live. */
   isActive(id: string): boolean {
     const child = this.#machine.get(id);
     return child !== undefined && isActive(child);
+  }
+
+  /** Lets those go on that outlive their parent: it leaves, or another one has taken its place. */
+  release(): void {
+    this.halt();
+    for (const { plan, starter } of this.#specs.values()) {
+      if (starter.outlivesParent !== true || !this.isActive(plan.id)) continue;
+      this.#incarnations.get(plan.id)?.release();
+      this.#incarnations.delete(plan.id);
+      this.#do(this.#machine.release(plan.id, this.#nowMs));
+    }
   }
 
   get hasActive(): boolean {
@@ -118,10 +134,15 @@ export class Supervision {
   async endAll(timeoutMs: number): Promise<void> {
     this.halt();
     const { clock } = this.#port;
-    const timer = clock.setTimeout(() => this.killAll("the time of all to end is over"), timeoutMs);
+    const timer = clock.setTimeout(() => {
+      if (this.#machine.isHalted) this.killAll("the time of all to end is over");
+    }, timeoutMs);
     const plans = Array.from(this.#machine.all(), ({ plan }) => plan).toReversed();
     await Promise.all(plans.filter(({ isDynamic }) => isDynamic).map(({ id }) => this.end(id)));
-    for (const { id, isDynamic } of plans) if (!isDynamic) await this.end(id);
+    for (const { id, isDynamic } of plans) {
+      // The node has begun anew: whoever was not ended yet goes on.
+      if (!isDynamic && this.#machine.isHalted) await this.end(id);
+    }
     clock.clearTimeout(timer);
   }
 
