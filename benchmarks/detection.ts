@@ -1,17 +1,24 @@
 /**
  * How fast a silent child is suspected and given up, against how often that is a mistake: in virtual time, over levels of
- * loss, delay and stalls, beside the rules of other systems in the same traces; then the proof of the stated stall.
+ * loss, delay and stalls, beside the rules of other systems in the same traces; then the proof of the stated stall. All of
+ * that follows from seeds: the same number of runs and operations gives the same rows on any machine.
  *
- * All of it follows from seeds: the same number of runs and operations gives the same rows on any machine.
+ * Last, in real time, how long recovery takes for each kind of child.
  */
+import { startNatsServer } from "../test/support/nats-server.js";
 import type { Bench, BenchOptions, Goal, Measure, Subject } from "./bench.js";
 import { type Conditions, OURS } from "./detection-arena.js";
 import { FIXED, MOLECULER, PEKKO } from "./detection-peers.js";
 import { FORGIVEN_MS, prove } from "./detection-proof.js";
+import { recoverySubjects } from "./detection-recovery.js";
 import { toReadings, type Trace, traceOf } from "./detection-trace.js";
 
 const KILLS = 300;
 const PROOF_RUNS = 1_000;
+const RECOVERIES = 50;
+/** Whom a parent starts again itself: the goal for what that takes beside the child's own start, milliseconds. */
+const OWNED = ["in process", "worker thread", "process"];
+const RECOVERED_MS = 1_000;
 
 interface Level {
   readonly loss?: number;
@@ -55,12 +62,16 @@ export const detection: Bench = {
   stage,
 };
 
-/** Stalls up to the forgiven one kill nobody. */
+/** Stalls up to the forgiven one kill nobody, and who dies is replaced within a second. */
 function goals(): Readonly<Record<string, Goal>> {
   const none: Goal = { of: "value", is: "<=", limit: 0 };
+  const soon: Goal = { of: "value", is: "<=", limit: RECOVERED_MS };
   const forgiven = LEVELS.filter(({ stallMs = 0 }) => stallMs <= FORGIVEN_MS);
   const labels = forgiven.map((level) => `${OURS}, ${labelOf(level)}: false deaths`);
-  return Object.fromEntries([...labels, "proof, false deaths"].map((label) => [label, none]));
+  return Object.fromEntries([
+    ...[...labels, "proof, false deaths"].map((label) => [label, none]),
+    ...OWNED.map((kind) => [`${kind}, kill to SYNCHRONIZED, less its start, p99`, soon]),
+  ]);
 }
 
 async function stage({ operations }: BenchOptions, measure: Measure): Promise<void> {
@@ -68,7 +79,12 @@ async function stage({ operations }: BenchOptions, measure: Measure): Promise<vo
   const runs = operations ?? PROOF_RUNS;
   let firstSeed = 1;
   const proof = (): ReturnType<typeof prove> => prove((firstSeed += runs) - runs, runs);
-  await measure([...LEVELS.flatMap((level) => toSubjects(level, kills)), { variant: "proof", measure: proof }]);
+  await using server = await startNatsServer();
+  await measure([
+    ...LEVELS.flatMap((level) => toSubjects(level, kills)),
+    { variant: "proof", measure: proof },
+    ...recoverySubjects(server.url, operations ?? RECOVERIES),
+  ]);
 }
 
 /** One trace of each run serves all detectors; the first subject makes it. */

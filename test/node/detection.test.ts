@@ -2,7 +2,7 @@
  * No false death: a thousand runs, each from its own seed, in which a fifth of all messages is lost and every process
  * stands still, again and again, for up to the stall that docs/failure-detection.md says is forgiven.
  *
- * `SEED=17` replays one run, `RUNS=20000` makes more of them.
+ * `SEED=17` replays one run, `RUNS=20000` makes more of them, `STALL_MS=6000` makes all stalls that long.
  */
 import { describe, expect, test } from "vitest";
 import { forgivenStallMs } from "../../machines/failure-detector.js";
@@ -22,6 +22,7 @@ const RUNNING_MAX_MS = 20_000;
 const RUNS = Number(process.env["RUNS"] ?? 1_000);
 const FIRST_SEED = Number(process.env["SEED"] ?? 1);
 const LAST_SEED = process.env["SEED"] === undefined ? RUNS : FIRST_SEED;
+const STALL_MS = process.env["STALL_MS"] === undefined ? null : Number(process.env["STALL_MS"]);
 
 const DEFAULTS = resolveNodeOptions({ path: "shop", transport: memoryTransport() });
 const FORGIVEN_MS = forgivenStallMs(DEFAULTS.heartbeat.maxMs, DEFAULTS.failureDetector);
@@ -60,7 +61,7 @@ class Tree {
 
   #stallLater(host: SimulatedHost): void {
     const runningMs = RUNNING_MIN_MS + this.#random() * (RUNNING_MAX_MS - RUNNING_MIN_MS);
-    const stallMs = this.#random() * FORGIVEN_MS;
+    const stallMs = STALL_MS ?? this.#random() * FORGIVEN_MS;
     this.clock.setTimeout(() => {
       this.stalls++;
       host.pause(stallMs);
