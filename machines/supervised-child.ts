@@ -118,7 +118,14 @@ export function isActive({ state }: SupervisedChild): boolean {
 
 /** What an end is attributed to: what was said of it before, unless its exit tells more. */
 export function causeOf(child: SupervisedChild, exit: SupervisedExit): SupervisedExit {
-  if (child.ending === null) return exit;
-  const isCrash = exit.kind === "failed" && !child.killed && child.ending.kind !== "dependencyDown";
-  return exit.kind === "dependencyDown" || isCrash ? exit : child.ending;
+  const { ending, killed } = child;
+  if (ending === null || exit.kind === "dependencyDown") return exit;
+  // A farewell does not say who wanted the end, and who took leave in order may still crash.
+  if (isOrderly(ending) && !killed) return exit;
+  const isCrash = exit.kind === "failed" && !killed && ending.kind !== "dependencyDown";
+  return isCrash ? exit : ending;
+}
+
+function isOrderly({ kind }: SupervisedExit): boolean {
+  return kind === "normal" || kind === "shutdown";
 }

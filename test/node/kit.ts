@@ -7,6 +7,7 @@ import {
   type Node,
   type NodeEvents,
   type NodeOptions,
+  type Transport,
 } from "../../src/index.js";
 import { SimulatedClock } from "../../src/testing/simulated-clock.js";
 import { seededRandom } from "../../src/testing/prng.js";
@@ -35,6 +36,7 @@ export class World {
   /** Everything that any process published. */
   readonly wire: Publication[] = [];
   readonly #processes = new Map<Node, Process>();
+  readonly #connected = new Map<Transport, Process>();
 
   constructor({ seed = 1, tree = "local" }: WorldOptions = {}) {
     this.random = seededRandom(seed);
@@ -47,7 +49,16 @@ export class World {
 
   process(options: { readonly maxPayloadBytes?: number } = {}): Process {
     const published = (publication: Publication): void => void this.wire.push(publication);
-    return new Process({ clock: this.clock, broker: this.broker, published, ...options });
+    const process = new Process({ clock: this.clock, broker: this.broker, published, ...options });
+    this.#connected.set(process.transport, process);
+    return process;
+  }
+
+  /** Whose transport that is. */
+  processWith(transport: Transport): Process {
+    const process = this.#connected.get(transport);
+    if (process === undefined) throw new Error("the transport is not of this world");
+    return process;
   }
 
   /** Creates a node in a process of its own. Who stops itself is known without a warning on the console. */

@@ -40,6 +40,7 @@ export class Process {
   passes: (publication: Publication) => boolean = () => true;
   readonly #options: ProcessOptions;
   readonly #connectionListeners = new Set<(connected: boolean) => void>();
+  readonly #killListeners = new Set<() => void>();
   #isKilled = false;
   #isStopped = false;
   #isConnected = true;
@@ -53,9 +54,20 @@ export class Process {
     this.transport = this.#newTransport();
   }
 
+  get isKilled(): boolean {
+    return this.#isKilled;
+  }
+
   /** SIGKILL: nothing of it happens any more. */
   kill(): void {
+    if (this.#isKilled) return;
     this.#isKilled = true;
+    for (const listener of this.#killListeners) listener();
+  }
+
+  /** Calls back once it is killed. */
+  onKilled(listener: () => void): void {
+    this.#killListeners.add(listener);
   }
 
   /** SIGSTOP: its timers do not fire, what is sent to it waits. */
