@@ -23,7 +23,10 @@ export {
 export { validated } from "./node/handlers.js";
 export { createNode } from "./node/node.js";
 export { stopOnSignals } from "./node/signals.js";
+export { childProcess } from "./supervision/child-process.js";
 export { inProcess } from "./supervision/in-process.js";
+export { runChild } from "./supervision/run-child.js";
+export { workerThread } from "./supervision/worker-thread.js";
 export { memoryTransport } from "./transport/memory.js";
 
 export type { AutoShutdown, ExitKind, RestartType, Shutdown, Strategy } from "../machines/child-spec.js";
@@ -56,6 +59,9 @@ export type { SyncedDocument } from "./node/synchronizer.js";
 export type { ChildStatus, ChildView, NodeStatus } from "./node/views.js";
 export type { WaitOptions } from "./node/wait.js";
 export type { Meta } from "./protocol/messages.js";
+export type { ChildProcessOptions } from "./supervision/child-process.js";
+export type { ChildContext, RunChildOptions } from "./supervision/run-child.js";
+export type { WorkerThreadOptions } from "./supervision/worker-thread.js";
 export type { NodeFactory, StartableNode } from "./supervision/in-process.js";
 export type { ChildExit, StartContext, StartedChild, Starter } from "./supervision/starter.js";
 export type { MemoryTransportOptions } from "./transport/memory.js";

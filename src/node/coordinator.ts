@@ -130,9 +130,8 @@ export class Coordinator {
     if (done === null) return this.#cleanedUp();
     // A later failure has a clean-up of its own.
     const enteredAtMs = this.#enteredAtMs;
-    void done.then(() => {
-      if (this.state === "FAILED" && this.#enteredAtMs === enteredAtMs) this.#cleanedUp();
-    });
+    const isStill = (): boolean => this.state === "FAILED" && this.#enteredAtMs === enteredAtMs;
+    void done.then(() => (isStill() ? this.#cleanedUp() : undefined));
   }
 
   #cleanedUp(): void {

@@ -10,7 +10,7 @@ import type { ChildExit, StartContext, StartedChild, Starter } from "./starter.j
 export interface IncarnationPort {
   readonly starter: Starter;
   readonly context: Omit<StartContext, "signal">;
-  exited(exit: ChildExit): void;
+  readonly exited: (exit: ChildExit) => void;
 }
 
 export class Incarnation {

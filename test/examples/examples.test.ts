@@ -18,7 +18,9 @@ const TESTED = [
   "quick-start",
   "service",
   "supervised-in-process",
+  "supervised-process",
   "supervised-remote",
+  "supervised-worker",
 ];
 
 const running = new Set<ChildProcess>();
@@ -56,7 +58,9 @@ async function freePort(): Promise<number> {
 }
 
 it("has a test for every example", () => {
-  const names = readdirSync(`${ROOT}/examples`).map((file) => file.replace(/\.ts$/, ""));
+  const names = readdirSync(`${ROOT}/examples`)
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => file.replace(/\.ts$/, ""));
   expect(names.toSorted()).toEqual(TESTED);
 });
 
@@ -73,6 +77,21 @@ describe("a supervised child", () => {
     expect(lines).toContain("orders 1 restarting: the cache is corrupt (2 restarts left)");
     expect(lines).toContain("A1 reserved by incarnation 2");
     expect(lines.at(-1)).toBe("{ specs: 1, active: 0, supervisors: 0, workers: 1 }");
+  });
+
+  it.each(["worker", "process"])("in a %s of its own crashes and comes back", async (kind) => {
+    const lines = (await run(`supervised-${kind}`)).trimEnd().split("\n");
+    expect(lines).toEqual([
+      "orders 1 started",
+      "orders 1 ready",
+      "A1 reserved by incarnation 1",
+      "orders 1 restarting: exit code 1",
+      "crash: unknown",
+      "orders 2 started",
+      "orders 2 ready",
+      "A1 reserved by incarnation 2",
+      "orders 2 terminated: shutdown",
+    ]);
   });
 
   it("that is remote recovers by itself and is redeployed by others", async () => {
