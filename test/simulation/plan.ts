@@ -18,6 +18,8 @@ export interface TreePlan {
   readonly byPath: ReadonlyMap<string, PlannedNode>;
   /** Ids of each node's children. */
   readonly children: ReadonlyMap<string, readonly string[]>;
+  /** How far the wall clocks of roots are apart, milliseconds, at most. */
+  readonly wallSkewMs: number;
   /** Set alike for all nodes. */
   readonly options: Partial<NodeOptions>;
 }
@@ -35,7 +37,7 @@ export function planTree(seed: number): TreePlan {
     const parent = nodes[1 + Math.floor(random() * (nodes.length - 1))] as PlannedNode;
     if (parent.path.split(".").length < 4) nodes.push(planNode(parent.path, `n${nodes.length}`, random));
   }
-  return { seed, ...index(nodes), options: planOptions(random) };
+  return { seed, ...index(nodes), wallSkewMs: random() < 0.25 ? 20_000 : 0, options: planOptions(random) };
 }
 
 function planNode(parent: string, id: string, random: Random): PlannedNode {

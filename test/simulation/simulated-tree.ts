@@ -2,7 +2,7 @@
  * A whole tree in virtual time: one simulated process for each node, what its handlers did, and an operator who starts
  * again what has ended.
  */
-import { createNode, type EndReason, type HandlerContext, type Node } from "../../src/index.js";
+import { createNode, type EndReason, type HandlerContext, type Node, type Random } from "../../src/index.js";
 import { seededRandom, SimulatedClock, type SimulatedHost, SimulatedNetwork } from "../../src/testing/index.js";
 import { Journal } from "./journal.js";
 import type { TreePlan } from "./plan.js";
@@ -28,6 +28,8 @@ export interface WorkInput {
   readonly durationMs: number;
   readonly throws: boolean;
   readonly progress: number;
+  /** Runs only where the caller's document has at least this count. */
+  readonly minCount: number;
 }
 
 export interface Document {
@@ -48,9 +50,11 @@ export class SimulatedTree {
   readonly processes: SimulatedProcess[] = [];
   /** Whether the operator starts again what ends. */
   isOperated = true;
+  readonly #random: Random;
 
   constructor(plan: TreePlan) {
     this.plan = plan;
+    this.#random = seededRandom(plan.seed * 3 + 5);
     this.network = new SimulatedNetwork({ clock: this.clock, random: seededRandom(plan.seed * 3 + 2) });
     this.journal = new Journal(() => this.clock.now());
   }
@@ -63,7 +67,7 @@ export class SimulatedTree {
   spawn(path: string): SimulatedProcess {
     const number = this.processes.length;
     const name = `${path}#${number}`;
-    const host = this.network.host(name);
+    const host = this.network.host(name, { wallSkewMs: (this.#random() - 0.5) * this.plan.wallSkewMs });
     const node = this.#createNode(path, host, number);
     const startedAtMs = this.nowMs;
     const process = { path, number, name, host, node, startedAtMs, isDismissed: false, pauses: [], open: 0 };
@@ -189,6 +193,8 @@ export class SimulatedTree {
     const { path, commandId, epoch } = context;
     const run = { id: commandId, value: input.value, path, process, epoch: epoch.join("."), hasEnded: false };
     this.journal.ran(run);
+    const { count = 0 } = (this.processes[process]?.node.synced?.document ?? {}) as Partial<Document>;
+    if (count < input.minCount) this.journal.violated(`${host.name} ran ${input.value} with the document ${count}`);
     for (let i = 0; i < input.progress; i++) context.progress(i);
     if (input.durationMs > 0) await new Promise<void>((resolve) => host.clock.setTimeout(resolve, input.durationMs));
     run.hasEnded = true;

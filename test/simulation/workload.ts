@@ -9,6 +9,8 @@ export class Workload {
   completed = 0;
   /** The count in the latest document that each process published. */
   readonly documents = new Map<number, number>();
+  readonly #done = new WeakSet<IssuedCall>();
+  readonly #versions = new Map<number, number>();
   readonly #tree: SimulatedTree;
   readonly #random: Random;
   #value = 0;
@@ -75,6 +77,7 @@ export class Workload {
       durationMs: random() < 0.2 ? 0 : Math.floor(random() * mostMs),
       throws: random() < 0.1,
       progress: random() < 0.2 ? 3 : 0,
+      minCount: 0,
     };
   }
 
@@ -90,7 +93,16 @@ export class Workload {
     const target = this.#pick(targets);
     if (random() < 0.05) void this.#issueCommand(caller, `${target}.nobody`, options);
     else if (options.idempotent === true && random() < 0.2) this.#repeated(caller, target, options);
+    else if (random() < 0.2 && !target.includes(".")) this.#informed(caller, target, options);
     else void this.#issueCommand(caller, target, options);
+  }
+
+  /** A child is to run it only once it has the caller's latest document. */
+  #informed(caller: SimulatedProcess, target: string, options: CommandOptions): void {
+    this.#synchronize(caller);
+    const minSyncVersion = this.#versions.get(caller.number) ?? 0;
+    const minCount = this.documents.get(caller.number) ?? 0;
+    void this.#issueCommand(caller, target, { ...options, minSyncVersion }, { ...this.#input(), minCount });
   }
 
   /** Several callers use one key. */
@@ -116,7 +128,8 @@ export class Workload {
     input = this.#input(),
   ): Promise<CommandOutcome> {
     const call = this.#issue(caller, `${caller.path}.${target}`, input, options);
-    const outcome = caller.node.tryCommand(target, "work", input, { timeoutMs: 2_000, ...options });
+    const onProgress = (step: unknown): void => this.#progressed(call, step);
+    const outcome = caller.node.tryCommand(target, "work", input, { timeoutMs: 2_000, onProgress, ...options });
     track(caller, outcome, {
       ok: (ended) => this.#ended(call, ended),
       error: (error) => this.#rejected(caller, error),
@@ -140,7 +153,15 @@ export class Workload {
     return call;
   }
 
+  #progressed(call: IssuedCall, step: unknown): void {
+    const isPossible = typeof step === "number" && step < call.input.progress;
+    if (!isPossible || this.#done.has(call)) {
+      this.#tree.journal.violated(`call ${call.input.value} reported ${String(step)} ${this.#done.has(call)}`);
+    }
+  }
+
   #ended(call: IssuedCall, outcome: CommandOutcome): void {
+    this.#done.add(call);
     if (outcome.status === "completed") this.completed++;
     checkEnding(this.#tree, call, outcome);
   }
@@ -219,7 +240,8 @@ export class Workload {
 
   #synchronize(process: SimulatedProcess | undefined): void {
     if (process === undefined) return;
-    process.node.synchronize({ by: process.number, count: ++this.#value });
+    const version = process.node.synchronize({ by: process.number, count: ++this.#value });
+    this.#versions.set(process.number, version);
     this.documents.set(process.number, this.#value);
   }
 
