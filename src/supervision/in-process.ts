@@ -31,19 +31,34 @@ const AT_ONCE_MS = 1;
 export function inProcess(build: NodeFactory): Starter {
   return {
     start: async (context) => {
-      const node = await build(context);
+      const node = await buildUnlessAborted(build, context);
       assertNode(node, context.path);
       try {
         context.signal.throwIfAborted();
         await node.start();
         context.signal.throwIfAborted();
       } catch (error) {
-        await node.stop({ timeoutMs: AT_ONCE_MS, reason: "start failed" });
+        await discard(node);
         throw error;
       }
       return asStarted(node);
     },
   };
+}
+
+/** A function that never returns must not hold up the end of its parent. What it returns too late is never started. */
+function buildUnlessAborted(build: NodeFactory, context: StartContext): Promise<StartableNode> {
+  const { signal } = context;
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+    const made = (async () => build(context))();
+    made.then(resolve, reject);
+    made.then((node) => (signal.aborted ? discard(node) : undefined)).catch(() => {});
+  });
+}
+
+async function discard(node: StartableNode): Promise<void> {
+  await node.stop({ timeoutMs: AT_ONCE_MS, reason: "start failed" });
 }
 
 function assertNode(node: StartableNode, path: string): void {

@@ -54,7 +54,7 @@ export type ChildParts = Partial<Omit<OwnedChildSpec, "id">> & {
 };
 
 /** Declares a child that runs in the parent's process. */
-export function declared(id: string, { commands = {}, node = {}, host: _, ...spec }: ChildParts = {}) {
+export function declared(id: string, { commands = {}, node = {}, ...spec }: Omit<ChildParts, "host"> = {}) {
   const incarnations = new Incarnations();
   const start = (context: StartContext): Node => {
     incarnations.attempt(context);
@@ -85,8 +85,8 @@ export type FamilyOptions = Partial<WorldNodeOptions> & {
 export function family(world: World, ids: readonly string[], options: FamilyOptions = {}) {
   const { child = {}, each = {}, ...node } = options;
   const children = ids.map((id) => {
-    const parts = { ...child, ...each[id] };
-    return parts.host === undefined ? declared(id, parts) : hosted(world, id, parts);
+    const { host, ...parts } = { ...child, ...each[id] };
+    return host === undefined ? declared(id, parts) : hosted(world, id, { ...parts, host });
   });
   const shop = world.node({ path: "shop", children: children.map(({ spec }) => spec), ...node });
   const of = (id: string): Incarnations => (children[ids.indexOf(id)] as (typeof children)[number]).incarnations;
