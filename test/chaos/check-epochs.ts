@@ -1,12 +1,11 @@
 /** Rules for epochs: who holds a path, and what of those who do not is accepted. */
-import { compareEpochs } from "../../machines/epoch.js";
 import {
   type Acceptance,
   epochAt,
   type HandlerRun,
   type History,
   type Incarnation,
-  toEpoch,
+  isNewer,
   type Violation,
 } from "./history.js";
 import { ROOT } from "./plan.js";
@@ -48,7 +47,7 @@ function checkOwn({ path, name, epochs }: Incarnation): readonly Violation[] {
   const isRoot = path === ROOT;
   return epochs.slice(1).flatMap((record, index) => {
     const before = epochs[index];
-    if (before === undefined || (isRoot && compare(record.epoch, before.epoch) > 0)) return [];
+    if (before === undefined || (isRoot && isNewer(record.epoch, before.epoch))) return [];
     return [{ rule: "a process keeps its epoch", what: name, lines: [before, record] }];
   });
 }
@@ -60,7 +59,7 @@ function checkAccepted({ name, records }: Incarnation): readonly Violation[] {
   for (const link of records) {
     if (link.type !== "link" || link.epoch === "") continue;
     const before = newest.get(link.id);
-    if (before !== undefined && compare(link.epoch, before.epoch) < 0) {
+    if (before !== undefined && isNewer(before.epoch, link.epoch)) {
       violations.push({ rule: "one live accepted epoch for a path", what: `${name} went back`, lines: [before, link] });
     } else newest.set(link.id, link);
   }
@@ -113,7 +112,7 @@ function acceptancesOf({ acceptances }: History, { by, began }: HandlerRun): rea
 
 /** Where newer epochs of the executor's path were accepted. */
 function superseders({ acceptances }: History, { by, began }: HandlerRun): readonly JournalRecord[] {
-  const newer = acceptances.filter(({ path, epoch }) => path === by.path && compare(epoch, began.epoch) > 0);
+  const newer = acceptances.filter(({ path, epoch }) => path === by.path && isNewer(epoch, began.epoch));
   return newer.map(({ link }) => link);
 }
 
@@ -126,7 +125,7 @@ function checkFenced(incarnation: Incarnation, all: readonly Incarnation[]): rea
   const isJustified =
     endReason === "fenced"
       ? others.some(({ epochs }) =>
-          epochs.some(({ epoch, atMs }) => atMs < endedAtMs + HINDSIGHT_MS && compare(epoch, own) > 0),
+          epochs.some(({ epoch, atMs }) => atMs < endedAtMs + HINDSIGHT_MS && isNewer(epoch, own)),
         )
       : others.length > 3;
   if (isJustified) return [];
@@ -149,8 +148,4 @@ function checkDocuments({ name, records }: Incarnation): readonly Violation[] {
     } else latest.set(record.by, record);
   }
   return violations;
-}
-
-function compare(one: string, other: string): number {
-  return compareEpochs(toEpoch(one), toEpoch(other));
 }

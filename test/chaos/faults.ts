@@ -103,11 +103,8 @@ export class Faults {
     return operator.claimants(path).findLast(isWell);
   }
 
-  #reviveLater(path: string, forMs: number, why: string): void {
-    const { operator } = this.#port;
-    this.#later(forMs, () => {
-      if (operator.claimants(path).length === 0) operator.spawn(path, why);
-    });
+  #fillLater(path: string, forMs: number, why: string): void {
+    this.#later(forMs, () => this.#port.operator.fill(path, why));
   }
 
   #kill(path: string, forMs: number): void {
@@ -115,7 +112,7 @@ export class Faults {
     if (victim === undefined) return;
     this.#note("process killed", victim.name, forMs);
     this.#port.operator.kill(victim);
-    this.#reviveLater(path, forMs, "it was killed");
+    this.#fillLater(path, forMs, "it was killed");
   }
 
   /** Whoever sleeps longer than silence may last is mostly replaced: woken, it must find itself fenced. */
@@ -143,7 +140,7 @@ export class Faults {
     if (leaver === undefined) return;
     this.#note("process told to leave", leaver.name, forMs);
     this.#port.operator.dismiss(leaver);
-    this.#reviveLater(path, forMs, "it had left");
+    this.#fillLater(path, forMs, "it had left");
   }
 
   /** A deployment that starts the new process before it ends the old one. */

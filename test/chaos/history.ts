@@ -1,4 +1,5 @@
 /** What the journals say, put together: processes, calls, handlers that ran, and who accepted whom when. */
+import { compareEpochs } from "../../machines/epoch.js";
 import type { ChaosPlan } from "./plan.js";
 import { DRIVER, type Issued, type JournalRecord, type RecordOf } from "./records.js";
 
@@ -171,7 +172,12 @@ export function epochAt({ epochs }: Incarnation, atMs: number): string {
   return epochs.findLast((each) => each.atMs <= atMs)?.epoch ?? "";
 }
 
-export function toEpoch(dotted: string): readonly number[] {
+/** Whether an epoch is above another one. */
+export function isNewer(one: string, other: string): boolean {
+  return compareEpochs(toEpoch(one), toEpoch(other)) > 0;
+}
+
+function toEpoch(dotted: string): readonly number[] {
   return dotted === "" ? [] : dotted.split(".").map(Number);
 }
 

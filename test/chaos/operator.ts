@@ -63,14 +63,14 @@ export class Operator {
     return this.living().filter((each) => each.path === path);
   }
 
-  /** Kills by SIGKILL; its path stays vacant until somebody is spawned there. */
+  /** Kills by SIGKILL; its path stays vacant until it is filled. */
   kill(victim: OperatedProcess): void {
     this.#vacant.add(victim.path);
     this.#journal.write({ type: "killed", pid: victim.pid, of: victim.name });
     victim.child.kill("SIGKILL");
   }
 
-  /** Tells a process to leave in order; its path stays vacant until somebody is spawned there. */
+  /** Tells a process to leave in order; its path stays vacant until it is filled. */
   dismiss(leaver: OperatedProcess): void {
     this.#vacant.add(leaver.path);
     leaver.isDismissed = true;
@@ -92,10 +92,15 @@ export class Operator {
     this.#journal.write({ type: "continued", pid: sleeper.pid, of: sleeper.name });
   }
 
+  /** From now on somebody is to hold the path: at once, or when who leaves has gone. */
+  fill(path: string, why: string): void {
+    this.#vacant.delete(path);
+    if (this.claimants(path).length === 0) this.spawn(path, why);
+  }
+
   /** Starts what nobody holds. */
   revive(why: string): void {
-    this.#vacant.clear();
-    for (const { path } of this.#settings.plan.nodes) if (this.claimants(path).length === 0) this.spawn(path, why);
+    for (const { path } of this.#settings.plan.nodes) this.fill(path, why);
   }
 
   /** Ends all processes at once. */

@@ -1,5 +1,5 @@
 /** What a chaos run found, for people and as JSON. */
-import { type Incarnation, stoppedMs, type Violation } from "./history.js";
+import { epochAt, type History, type Incarnation, isNewer, stoppedMs, type Violation } from "./history.js";
 import type { ChaosResult } from "./run.js";
 
 export interface ChaosReport {
@@ -44,7 +44,7 @@ export function toReport({ history, violations, faults, recoveryMs }: ChaosResul
     ),
     recoveryMs,
     startMs: distribution(incarnations.flatMap(startTime)),
-    fencedMs: distribution(incarnations.flatMap(fenceTime)),
+    fencedMs: distribution(incarnations.flatMap((each) => fenceTime(history, each))),
     violations: violations.length,
   };
 }
@@ -66,10 +66,14 @@ function startTime(incarnation: Incarnation): readonly number[] {
   return [ready.atMs - start.atMs - stoppedMs(incarnation, [start.atMs, ready.atMs])];
 }
 
-function fenceTime({ stops, endReason, endedAtMs, epochs }: Incarnation): readonly number[] {
+function fenceTime({ acceptances }: History, incarnation: Incarnation): readonly number[] {
+  const { path, stops, endReason, endedAtMs } = incarnation;
   const [, wokeAtMs] = stops.at(-1) ?? [0, Infinity];
-  const wasPart = (epochs[0]?.atMs ?? Infinity) < wokeAtMs;
-  return endReason === "fenced" && wasPart && wokeAtMs < endedAtMs ? [endedAtMs - wokeAtMs] : [];
+  const own = epochAt(incarnation, endedAtMs);
+  const isReplaced = acceptances.some(
+    ({ link, epoch, path: at }) => at === path && link.atMs < wokeAtMs && isNewer(epoch, own),
+  );
+  return endReason === "fenced" && isReplaced && wokeAtMs < endedAtMs ? [endedAtMs - wokeAtMs] : [];
 }
 
 function distribution(values: readonly number[]): Distribution {
