@@ -2,7 +2,8 @@
  * Judges who has fallen silent: the children, the parent, and whether it may be our own fault.
  *
  * V1. Who is overdue is asked for a sign of life, again and again, before and after it becomes suspect.
- * V2. Silence is counted in time during which this process ran: while it stood still it asked nobody and heard nothing.
+ * V2. When many are silent, or many would ask one parent, the asking stays bounded: it must not make an overload worse.
+ * V3. Silence is counted in time during which this process ran: while it stood still it asked nobody and heard nothing.
  */
 import { isMassSilence, probeIntervalMs } from "../../machines/failure-detector.js";
 import type { ChildLink } from "./child-link.js";
@@ -10,13 +11,17 @@ import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
 import type { Uplink } from "./uplink.js";
 
+/** Children asked at one look: when thousands fall silent together, each is asked more rarely. */
+const ASKED_MAX = 500;
+
 export class Vigil {
   readonly #core: NodeCore;
   readonly #children: Children;
   readonly #uplink: Uplink | null;
   readonly #probeIntervalMs: number;
-  /** A child was asked when we last looked. */
-  #isAsking = false;
+  /** Children that were overdue when we last looked. */
+  #overdue = 0;
+  #looks = 0;
   #massSilenceAtMs: number | null = null;
 
   constructor(core: NodeCore, children: Children, uplink: Uplink | null) {
@@ -29,11 +34,10 @@ export class Vigil {
   /** When somebody's silence is to be looked at next; Infinity while nobody is there. */
   get lookAtMs(): number {
     const nowMs = this.#core.now();
-    const soonMs = nowMs + this.#probeIntervalMs;
-    const uplinkAtMs = Math.max(soonMs, this.#uplink?.overdueAtMs ?? Infinity);
+    const usualMs = nowMs + this.#core.options.heartbeat.minMs;
+    const uplinkAtMs = Math.max(usualMs, this.#uplink?.overdueAtMs ?? Infinity);
     if (this.#children.lastSentMs === null) return uplinkAtMs;
-    const childrenAtMs = this.#isAsking ? soonMs : nowMs + this.#core.options.heartbeat.minMs;
-    return Math.min(childrenAtMs, uplinkAtMs);
+    return Math.min(this.#overdue > 0 ? nowMs + this.#probeIntervalMs : usualMs, uplinkAtMs);
   }
 
   judge(nowMs: number): void {
@@ -55,18 +59,24 @@ export class Vigil {
   }
 
   #judgeChildren(nowMs: number): void {
-    const silent: ChildLink[] = [];
+    const overdue: ChildLink[] = [];
     let open = 0;
-    this.#isAsking = false;
     for (const link of this.#children.open()) {
       open++;
-      if (!link.isOverdue(nowMs)) continue;
-      this.#isAsking = true;
-      link.channel?.probe();
-      if (link.judge(nowMs) !== "alive") silent.push(link);
+      if (link.isOverdue(nowMs)) overdue.push(link);
     }
+    this.#ask(overdue);
+    const silent = overdue.filter((link) => link.judge(nowMs) !== "alive");
     if (this.#suspectsSelf(silent, open, nowMs)) return;
     for (const link of silent) sentence(link, nowMs);
+  }
+
+  /** Asks them all, or so many of them that all have their turn. */
+  #ask(overdue: readonly ChildLink[]): void {
+    this.#overdue = overdue.length;
+    const turns = Math.ceil(overdue.length / ASKED_MAX);
+    const turn = this.#looks++ % Math.max(1, turns);
+    for (let place = turn; place < overdue.length; place += turns) overdue[place]?.channel?.probe();
   }
 
   /** When most fall silent at once the fault is likelier ours: verdicts wait, but no longer than one pause. */

@@ -130,6 +130,26 @@ describe("lost beats", () => {
     expect(asked.length).toBeLessThanOrEqual(60);
     expect(world.sent("heartbeat.ack", { sinceMs: killedAtMs, subject: "down.shop.c1" })).toEqual([]);
   });
+
+  test("when a thousand fall silent together, their parent asks no more than 500 at a time, and all in turn", async () => {
+    const world = new World();
+    const ids = Array.from({ length: 1_000 }, (_, n) => `c${n}`);
+    const shop = world.node({ path: "shop", children: ids.map((id) => ({ id })) });
+    const children = ids.map((id) => world.node({ path: `shop.${id}`, children: [] }));
+    await world.up(shop, ...children);
+    await world.run(5_000);
+    for (const child of children) world.kill(child);
+    const killedAtMs = world.nowMs;
+    await world.run(5_000);
+    const asked = world.wire.filter(
+      ({ atMs, frame }) =>
+        atMs > killedAtMs && frame?.messages.some(({ kind, seq }) => kind === "heartbeat.ack" && seq > 0),
+    );
+    expect(new Set(asked.map(({ subject }) => subject)).size).toBe(1_000);
+    expect(asked.filter(({ atMs }) => atMs === asked[0]?.atMs)).toHaveLength(500);
+    // Five looks a second, and for each child its question again after 200, 600, 1,400 and 3,000 ms.
+    expect(asked.length).toBeLessThanOrEqual(500 * 26 + 4 * 1_000);
+  });
 });
 
 describe("own trouble", () => {
