@@ -47,7 +47,7 @@ export class OwnedChildren {
         random,
         transport,
         gone: (id, reason) => this.#withLink(id, (link) => children.gone(link, reason)),
-        isLinked: (id) => children.get(id)?.isOpen === true,
+        isLinked: (id) => !core.isOver && children.get(id)?.isOpen === true,
         tellStop: (id, timeoutMs) => this.#tellStop(id, timeoutMs),
         wanted: (id, wanted) => this.#withLink(id, (link) => children.want(link, wanted)),
         forgotten: (id) => this.#forgotten(id),
@@ -83,6 +83,25 @@ export class OwnedChildren {
       endOwned: (id) => (supervision.isActive(id) ? supervision.end(id) : null),
       isOrdered: ({ id, listed }) => listed && supervision.spec(id)?.plan.isDynamic !== true,
     };
+  }
+
+  /** The node has FAILED: children of others look for a recovered parent; its own are still to be told to end. */
+  leaveOthers(reason: string): void {
+    const { children } = this.#port;
+    const { supervision } = this;
+    const leaving = { kind: "shutdown.leaving", seq: 0, reason } as const;
+    if (!supervision.hasActive) {
+      children.broadcaster.publish(leaving);
+      return children.disconnect(reason);
+    }
+    for (const link of children.all()) {
+      if (supervision.isActive(link.id)) continue;
+      link.offer = null;
+      if (!link.isOpen) continue;
+      link.send(leaving);
+      link.channel?.flush();
+      link.close("child.died", reason);
+    }
   }
 
   /** A child's link changed: what that means for its incarnation. */

@@ -270,8 +270,7 @@ export class NodeRuntime {
     uplink?.send({ kind: "error.node", seq: 0, reason, dependencyDown });
     uplink?.channel?.flush();
     supervision.halt();
-    this.children.broadcaster.publish({ kind: "shutdown.leaving", seq: 0, reason });
-    this.children.disconnect(reason);
+    owned.leaveOthers(reason);
     uplink?.end();
     const ended = supervision.hasActive ? supervision.endAll(core.options.shutdownTimeoutMs) : null;
     if (!endsForGood) return ended;

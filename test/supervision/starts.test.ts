@@ -137,7 +137,7 @@ describe("a start that takes long", () => {
     expect(await shop.ended).toBe("stopped");
     await world.until(() => made.length === 1);
     await world.run(1_000);
-    expect(await world.settle(made[0]?.ended ?? Promise.resolve(), 1_000)).toBe("stopped");
+    expect(await world.settle((made[0] as Node).ended, 1_000)).toBe("stopped");
     expect(world.wire.filter(({ subject }) => subject.endsWith("shop.a"))).toEqual([]);
   });
 });
