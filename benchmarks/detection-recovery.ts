@@ -4,7 +4,17 @@
  *
  * Defaults, but for budgets that bear so many kills and a `stableMs` by which each counts as a first failure.
  */
-import { createNode, memoryTransport, type Node, type StartContext, type Transport } from "fractal-tree";
+import {
+  childProcess,
+  createNode,
+  memoryTransport,
+  type Node,
+  type StartContext,
+  type StartedChild,
+  type Starter,
+  type Transport,
+  workerThread,
+} from "fractal-tree";
 import { connectNats } from "fractal-tree/nats";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Reading, Subject } from "./bench.js";
@@ -16,6 +26,7 @@ const SUPERVISION = { intensity: 10_000, childIntensity: 10_000, stableMs: 50 };
 /** Least and most time from readiness to the next kill, milliseconds. */
 const RUNNING_MS = [200, 700] as const;
 const PATIENCE_MS = 30_000;
+const PROGRAM = new URL("detection-child.mjs", import.meta.url);
 
 /** A parent, and a child that can be killed and comes back. */
 interface Family extends AsyncDisposable {
@@ -37,7 +48,12 @@ interface Recovery {
 
 /** The subjects, by what kind of children is killed. */
 export function recoverySubjects(servers: string, kills: number): readonly Subject[] {
-  const families = { "in process": inProcessFamily, remote: () => remoteFamily(servers) };
+  const families = {
+    "in process": inProcessFamily,
+    "worker thread": workerFamily,
+    process: () => processFamily(servers),
+    remote: () => remoteFamily(servers),
+  };
   return Object.entries(families).map(([variant, found]) => ({
     variant,
     measure: async () => toReadings(await killInTurn(found, kills)),
@@ -127,6 +143,27 @@ async function inProcessFamily(): Promise<Family> {
   return ended({ parent, transport, kill: () => child?.fail("killed") });
 }
 
+/** A worker thread that speaks through its channel; `terminate()` ends it. */
+async function workerFamily(): Promise<Family> {
+  return ownedFamily(memoryTransport(), workerThread(PROGRAM));
+}
+
+/** A process with a connection of its own; SIGKILL ends it. */
+async function processFamily(servers: string): Promise<Family> {
+  const transport = closing(await connectNats({ servers, tree: "bench" }));
+  // The program is plain JavaScript: it needs none of the loaders with which this process runs.
+  const family = await ownedFamily(transport, childProcess(PROGRAM, { data: servers, execArgv: [] }));
+  return ended(family, () => transport.close());
+}
+
+async function ownedFamily(transport: Transport, starter: Starter): Promise<Family> {
+  let child: StartedChild | null = null;
+  const start: Starter = { start: async (context) => (child = await starter.start(context)) };
+  const parent = createNode({ path: "bench", transport, children: [{ id: CHILD, start }], supervision: SUPERVISION });
+  await parent.start();
+  return ended({ parent, transport, kill: () => child?.kill() });
+}
+
 /** Somebody else starts the next one at once, as a service manager does. */
 async function remoteFamily(servers: string): Promise<Family> {
   const transport = closing(await connectNats({ servers, tree: "bench" }));
@@ -145,7 +182,7 @@ async function remoteFamily(servers: string): Promise<Family> {
   });
 }
 
-function ended(family: Omit<Family, typeof Symbol.asyncDispose>, after?: () => Promise<void>): Family {
+function ended(family: Omit<Family, typeof Symbol.asyncDispose>, after?: () => Promise<unknown>): Family {
   const end = async (): Promise<void> => {
     await family.parent.stop({ timeoutMs: 5_000 });
     await after?.();
