@@ -94,6 +94,7 @@ async function recover(family: Family): Promise<Recovery> {
   const wholeMs = sinceMs();
   off();
   announcements.unsubscribe();
+  if (Number.isNaN(announcedMs)) throw new Error("a child came back without an announcement");
   return { noticedMs, startMs: announcedMs - startedMs, wholeMs };
 }
 
@@ -108,6 +109,7 @@ async function wholeAgain(parent: Node): Promise<void> {
   for await (const { id, state, epoch } of parent.events("child.changed", { signal })) {
     if (id === CHILD && state === "alive" && epoch !== former) break;
   }
+  signal.throwIfAborted();
   await parent.until("SYNCHRONIZED", { timeoutMs: PATIENCE_MS });
 }
 
