@@ -67,6 +67,17 @@ export class Departure {
     return this.#running;
   }
 
+  /** What is left of the time to end, milliseconds; Infinity while nobody wants the end. */
+  get leftMs(): number {
+    return Math.max(0, this.#deadlineAtMs - this.#port.core.now());
+  }
+
+  /** What is left of that for a child, which needs some to answer, milliseconds. */
+  get childMs(): number {
+    const { leftMs } = this;
+    return leftMs === Infinity ? Infinity : Math.max(0, leftMs - reserveMs(leftMs));
+  }
+
   /** Shuts one remote child down, within the node's usual time. */
   shutDown(link: ChildLink): Promise<void> {
     const { core, owned } = this.#port;

@@ -20,6 +20,8 @@ export interface OwnedChildrenPort {
   failed(reason: string): void;
   /** The node's work is done: significant children have ended. */
   finished(reason: string): void;
+  /** The longest time that a child may take to end, milliseconds: the node's own is limited while it ends. */
+  childMs(): number;
 }
 
 interface ProgressSeen {
@@ -54,6 +56,7 @@ export class OwnedChildren {
         decided: (decision) => this.#decided(decision),
         failed: (reason) => port.failed(reason),
         shutdown: (reason) => port.finished(reason),
+        childMs: () => port.childMs(),
       },
       supervision,
     );

@@ -85,6 +85,7 @@ export class NodeRuntime {
       children: this.children,
       failed: (reason) => this.fail(reason),
       finished: (why) => this.#shutdown(core.options.shutdownTimeoutMs, why),
+      childMs: () => this.departure.childMs,
     });
     this.operations = this.#newOperations();
     this.uplink = parent === null ? null : new Uplink(core, parent, this.#uplinkPort());
@@ -487,7 +488,8 @@ export class NodeRuntime {
     if (!ENDS_WITH_ALL.has(reason)) supervision.release();
     if (!supervision.hasActive) return this.#ended(reason);
     // It was superseded, or its time is over: its children end with it, and it has not ended before.
-    void supervision.endAll(this.core.options.shutdownTimeoutMs).then(() => this.#ended(reason));
+    const timeoutMs = Math.min(this.core.options.shutdownTimeoutMs, this.departure.leftMs);
+    void supervision.endAll(timeoutMs).then(() => this.#ended(reason));
   }
 
   #ended(reason: EndReason): void {

@@ -64,7 +64,7 @@ export async function shutdownChildren(
     const shareMs = (): number => (patience.deadlineAtMs() - nowMs) / (steps.length - index);
     await withDeadline(core, ended, { ...patience, deadlineAtMs: () => nowMs + shareMs() });
   }
-  await Promise.all(ends);
+  await withDeadline(core, Promise.all(ends), patience);
 }
 
 function shutdownChild(

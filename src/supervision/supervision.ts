@@ -43,6 +43,8 @@ export interface SupervisionPort {
   failed(reason: string): void;
   /** Significant children have ended: the node's work is done. */
   shutdown(reason: string): void;
+  /** The longest time that a child may take to end, milliseconds. */
+  childMs(): number;
 }
 
 export class Supervision {
@@ -133,6 +135,7 @@ export class Supervision {
    */
   async endAll(timeoutMs: number): Promise<void> {
     this.halt();
+    if (timeoutMs <= 0) this.killAll("the node's time to end is over");
     const { clock } = this.#port;
     const timer = clock.setTimeout(() => {
       if (this.#machine.isHalted) this.killAll("the time of all to end is over");
@@ -243,7 +246,7 @@ export class Supervision {
       case "child.start":
         return this.#start(action.id, action.generation);
       case "child.stop":
-        return this.#stop(action.id, action.timeoutMs ?? LONGEST_MS);
+        return this.#stop(action.id, Math.min(action.timeoutMs ?? LONGEST_MS, Math.floor(port.childMs())));
       case "child.kill":
         return this.#kill(action.id);
       case "child.wanted":
