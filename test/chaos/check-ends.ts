@@ -1,5 +1,5 @@
 /** Rules for how processes and the whole tree end, how it comes back, and who may be taken for dead. */
-import { type History, type Incarnation, type Span, stoppedMs, type Violation } from "./history.js";
+import { type History, type Incarnation, NOTICED_MS, type Span, stoppedMs, type Violation } from "./history.js";
 import type { JournalRecord, RecordOf } from "./records.js";
 
 export function checkEnds(history: History): readonly Violation[] {
@@ -14,8 +14,8 @@ export function checkEnds(history: History): readonly Violation[] {
   ];
 }
 
-/** What a process may end with: in order, after another took its path, or by a signal of ours. */
-const EXITS = new Set<number | string>([0, 1, "SIGKILL", "SIGTERM"]);
+/** What a process may end with: in order, after another took its path, or by a signal of ours. Of others' it is not known. */
+const EXITS = new Set<number | string>([0, 1, "SIGKILL", "SIGTERM", "unknown"]);
 
 function checkCrash(record: JournalRecord): readonly Violation[] {
   const isCrash = record.type === "uncaught" || (record.type === "exited" && !EXITS.has(record.exit));
@@ -80,7 +80,7 @@ function hasCause(history: History, parent: Incarnation, { id, epoch, atMs }: Re
   const child = [...history.incarnations.values()].find(
     (each) => each.path === path && each.epochs.some((own) => own.epoch === epoch),
   );
-  if (child === undefined || Math.min(child.exitedAtMs, child.endedAtMs) < atMs) return true;
+  if (child === undefined || Math.min(child.exitedAtMs, child.endedAtMs) < atMs + NOTICED_MS) return true;
   const causeMs = stoppedMs(child, span) + stoppedMs(parent, span) + serversMs(history, span);
   return causeMs > deadMs * CAUSE_FRACTION;
 }

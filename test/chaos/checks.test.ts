@@ -12,9 +12,12 @@ const [ROOT, MIDDLE, LEAF, NEW_LEAF] = ["c#1", "c.m0#2", "c.m0.l0#3", "c.m0.l0#4
 
 type Line = readonly [atMs: number, process: string, event: Event];
 
-const begun = (process: string, epoch: string): readonly Line[] => [
-  [0, DRIVER, { type: "spawned", pid: 1, of: process, why: "" }],
-  [1, process, { type: "start", pid: 1, owner: null }],
+const pidOf = (process: string): number => Number(process.slice(process.indexOf("#") + 1));
+
+/** `owner` is the pid of the process that it belongs to. */
+const begun = (process: string, epoch: string, owner: number | null = null): readonly Line[] => [
+  [0, DRIVER, { type: "spawned", pid: pidOf(process), of: process, why: "" }],
+  [1, process, { type: "start", pid: pidOf(process), owner, startedBy: owner === null ? "operator" : "parent" }],
   [2, process, { type: "epoch", epoch }],
 ];
 
@@ -301,6 +304,44 @@ describe("the tree", () => {
     const synced = (atMs: number, count: number): Line => [atMs, LEAF, { type: "synced", by: MIDDLE, count }];
     expect(broken([...GOOD, synced(10, 1), synced(20, 3)])).toEqual([]);
     expect(broken([...GOOD, synced(10, 3), synced(20, 2)])).toEqual(["documents never go back"]);
+  });
+});
+
+describe("owned processes", () => {
+  const RULE = "nothing owned outlives its supervisor";
+  const { orphanMs } = PLAN.times;
+  const MINE = "c.m0#5";
+  const owned = begun(MINE, "1.2", pidOf(ROOT));
+  const goneAt = (atMs: number, name: string): Line => [atMs, DRIVER, gone(name)];
+
+  it("are gone when the node that started them has ended", () => {
+    expect(broken([...GOOD, ...owned, goneAt(END_MS, MINE)])).toEqual([]);
+    expect(broken([...GOOD, ...owned, goneAt(END_MS + slackMs, MINE)])).toEqual([RULE]);
+    expect(broken([...GOOD, ...owned])).toContain(RULE);
+  });
+
+  it("follow a process that is gone at once within a bound, not counting what they slept", () => {
+    const parent = begun("c#6", "9");
+    const child = begun("c.m0#7", "9.1", 6);
+    const within = (afterMs: number): readonly Line[] => [
+      ...GOOD,
+      ...parent,
+      ...child,
+      goneAt(50, "c#6"),
+      goneAt(50 + afterMs, "c.m0#7"),
+    ];
+    expect(broken(within(orphanMs))).toEqual([]);
+    expect(broken(within(orphanMs + slackMs + 1))).toEqual([RULE]);
+    expect(broken([...within(orphanMs + slackMs + 1), ...stood("c.m0#7", 60, 70)])).toEqual([]);
+  });
+
+  it("are replaced only when they are gone", () => {
+    const again = begun("c.m0#8", "1.3", pidOf(ROOT)).map(later(2_000));
+    const both = [...GOOD, ...owned, ...again, goneAt(END_MS, "c.m0#8")];
+    expect(broken([...both, goneAt(2_000, MINE)])).toEqual([]);
+    expect(broken([...both, goneAt(4_000, MINE)])).toEqual([
+      "a replacement starts only when the process before it is gone",
+    ]);
   });
 });
 

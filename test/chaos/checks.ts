@@ -2,8 +2,9 @@
 import { checkCalls } from "./check-calls.js";
 import { checkEnds } from "./check-ends.js";
 import { checkEpochs } from "./check-epochs.js";
+import { checkOwned } from "./check-owned.js";
 import type { History, Violation } from "./history.js";
 
 export function checkHistory(history: History): readonly Violation[] {
-  return [...checkCalls(history), ...checkEpochs(history), ...checkEnds(history)];
+  return [...checkCalls(history), ...checkEpochs(history), ...checkEnds(history), ...checkOwned(history)];
 }

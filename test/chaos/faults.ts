@@ -2,7 +2,7 @@
 import type { Random } from "fractal-tree";
 import { seededRandom } from "fractal-tree/testing";
 import type { NatsCluster } from "../support/nats-cluster.js";
-import type { OperatedProcess, Operator } from "./operator.js";
+import type { KnownProcess, Operator } from "./operator.js";
 import type { ChaosPlan } from "./plan.js";
 import type { JournalWriter } from "./records.js";
 
@@ -95,9 +95,9 @@ export class Faults {
   }
 
   /** The newest process of a path that can be harmed; none while many are harmed already. */
-  #victim(path: string): OperatedProcess | undefined {
+  #victim(path: string): KnownProcess | undefined {
     const { operator, plan } = this.#port;
-    const isWell = (each: OperatedProcess): boolean => !each.isStopped && !each.isDismissed;
+    const isWell = (each: KnownProcess): boolean => !each.isStopped && !each.isDismissed;
     const vacant = plan.nodes.filter((node) => !operator.claimants(node.path).some(isWell)).length;
     if (vacant >= plan.nodes.length * VICTIMS_MAX_FRACTION) return undefined;
     return operator.claimants(path).findLast(isWell);
@@ -121,7 +121,8 @@ export class Faults {
     const sleeper = this.#victim(path);
     if (sleeper === undefined) return;
     const replacedAfterMs = plan.times.deadMs + REPLACEMENT_MS;
-    const isReplaced = this.#random() < 0.4;
+    // Children of a node are replaced by it.
+    const isReplaced = this.#random() < 0.4 && !operator.isOwned(path);
     const sleepMs = isReplaced ? Math.max(forMs, replacedAfterMs + 2_000) : forMs;
     this.#note(isReplaced ? "process stopped and replaced" : "process stopped", sleeper.name, sleepMs);
     operator.stop(sleeper);
@@ -129,7 +130,7 @@ export class Faults {
     if (isReplaced) this.#later(replacedAfterMs, () => this.#replace(sleeper));
   }
 
-  #replace(sleeper: OperatedProcess): void {
+  #replace(sleeper: KnownProcess): void {
     const { operator } = this.#port;
     if (this.#isOver || sleeper.hasExited || operator.claimants(sleeper.path).length > 1) return;
     operator.spawn(sleeper.path, `${sleeper.name} stood still`);

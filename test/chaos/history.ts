@@ -10,6 +10,7 @@ export interface Incarnation {
   readonly name: string;
   readonly path: string;
   readonly records: JournalRecord[];
+  start: RecordOf<"start"> | null;
   /** Epochs that it held; only a root's changes. */
   readonly epochs: RecordOf<"epoch">[];
   /** When it stood still, at most. */
@@ -76,11 +77,12 @@ export function toHistory(plan: ChaosPlan, records: readonly JournalRecord[]): H
 function newIncarnation(name: string): Incarnation {
   const path = name.slice(0, name.indexOf("#"));
   const ends = { killedAtMs: Infinity, endedAtMs: Infinity, endReason: null, exitedAtMs: Infinity };
-  return { name, path, records: [], epochs: [], stops: [], ...ends };
+  return { name, path, records: [], start: null, epochs: [], stops: [], ...ends };
 }
 
 function noteOwn(record: JournalRecord, incarnation: Incarnation): void {
   incarnation.records.push(record);
+  if (record.type === "start") incarnation.start = record;
   if (record.type === "epoch") incarnation.epochs.push(record);
   if (record.type !== "ended") return;
   incarnation.endedAtMs = record.atMs;
@@ -158,6 +160,9 @@ function toAcceptances(parent: Incarnation): readonly Acceptance[] {
   }
   return acceptances;
 }
+
+/** The driver looks for the ends of others' processes every now and then: their parents may know so much earlier. */
+export const NOTICED_MS = 1_000;
 
 /** How long a process stood still within a span of time, milliseconds. */
 export function stoppedMs({ stops }: Incarnation, [fromMs, untilMs]: Span): number {

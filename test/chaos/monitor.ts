@@ -1,5 +1,5 @@
 /** Follows a run by its journals while it is under way. */
-import type { OperatedProcess, Operator } from "./operator.js";
+import type { KnownProcess, Operator } from "./operator.js";
 import type { ChaosPlan } from "./plan.js";
 import { DRIVER, JournalReader } from "./records.js";
 
@@ -29,6 +29,7 @@ export class Monitor {
   look(): void {
     for (const record of this.#reader.read()) {
       if (record.process === DRIVER) continue;
+      if (record.type === "start") this.#operator.discovered(record);
       if (record.type === "state") this.#states.set(record.process, record.state);
       if (record.type === "ended") this.#states.set(record.process, "ended");
       if (record.type === "issued") {
@@ -38,6 +39,7 @@ export class Monitor {
       if (record.type === "settled" || record.type === "refused") this.#opened(record.process, -1);
       if (record.type === "outcome" && record.status === "completed") this.completed++;
     }
+    this.#operator.look();
   }
 
   /** Each path has exactly one process, and all of them are SYNCHRONIZED. */
@@ -72,7 +74,7 @@ export class Monitor {
     this.#open.set(process, (this.#open.get(process) ?? 0) + change);
   }
 
-  #isSynchronized({ name, isStopped }: OperatedProcess): boolean {
+  #isSynchronized({ name, isStopped }: KnownProcess): boolean {
     return !isStopped && this.#states.get(name) === "SYNCHRONIZED";
   }
 }

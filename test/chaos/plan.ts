@@ -1,5 +1,5 @@
 /** What tree a chaos run has, how its nodes are set, and how long things may take. */
-import type { NodeOptions, OrphanPolicy, Random } from "fractal-tree";
+import type { NodeOptions, OrphanPolicy, Random, Strategy } from "fractal-tree";
 import { seededRandom } from "fractal-tree/testing";
 
 export type Pace =
@@ -8,9 +8,21 @@ export type Pace =
   /** Everything several times as fast, for short runs. */
   | "fast";
 
+/** Who starts a node. */
+export type StartedBy =
+  /** An operator: its parent only expects it. */
+  | "operator"
+  /** Its parent, as a process that ends with the parent's. */
+  | "parent"
+  /** Its parent, as a process that outlives the parent's and is adopted by the next one. */
+  | "parent, for good";
+
 export interface PlannedNode {
   readonly path: string;
   readonly parent: string | null;
+  readonly startedBy: StartedBy;
+  /** Of its own children. */
+  readonly strategy: Strategy;
   readonly isCritical: boolean;
   readonly onOrphaned: OrphanPolicy;
 }
@@ -38,11 +50,16 @@ export interface ChaosTimes {
   readonly callMs: number;
   /** Deadline for leaving, and for the shutdown of the tree. */
   readonly shutdownMs: number;
+  /** A process whose parent's process is gone has ended within this. */
+  readonly orphanMs: number;
   /** How much later than due something may happen because the machine is busy. */
   readonly slackMs: number;
 }
 
 export const ROOT = "c";
+
+/** What `runChild` gives a process whose parent's process is gone: three seconds to end in order, and one to end at all. */
+const ORPHAN_MS = 4_000;
 
 const TIMES: Readonly<Record<Pace, ChaosTimes>> = {
   default: {
@@ -53,6 +70,7 @@ const TIMES: Readonly<Record<Pace, ChaosTimes>> = {
     recoveryMs: 60_000,
     callMs: 20_000,
     shutdownMs: 5_000,
+    orphanMs: ORPHAN_MS,
     slackMs: 2_000,
   },
   fast: {
@@ -63,6 +81,7 @@ const TIMES: Readonly<Record<Pace, ChaosTimes>> = {
     recoveryMs: 20_000,
     callMs: 5_000,
     shutdownMs: 3_000,
+    orphanMs: ORPHAN_MS,
     slackMs: 2_000,
   },
 };
@@ -76,7 +95,8 @@ export function planChaos(options: {
 }): ChaosPlan {
   const { seed, pace, middles, leaves } = options;
   const random = seededRandom(seed * 3 + 1);
-  const nodes: PlannedNode[] = [{ path: ROOT, parent: null, isCritical: false, onOrphaned: "continue" }];
+  const root = { startedBy: "operator", strategy: "one_for_one", isCritical: false, onOrphaned: "continue" } as const;
+  const nodes: PlannedNode[] = [{ path: ROOT, parent: null, ...root }];
   for (let middle = 0; middle < middles; middle++) {
     const path = `${ROOT}.m${middle}`;
     nodes.push(planNode(ROOT, path, random));
@@ -86,9 +106,19 @@ export function planChaos(options: {
 }
 
 function planNode(parent: string, path: string, random: Random): PlannedNode {
-  const choice = random();
-  const onOrphaned = choice < 0.7 ? "continue" : choice < 0.85 ? "pause" : "stop";
-  return { path, parent, isCritical: random() < 0.1, onOrphaned };
+  return {
+    path,
+    parent,
+    startedBy: pick(random, "operator", "operator", "parent", "parent", "parent, for good"),
+    strategy: pick(random, "one_for_one", "one_for_one", "one_for_all", "rest_for_one"),
+    isCritical: random() < 0.1,
+    onOrphaned: pick(random, "continue", "continue", "continue", "pause", "stop"),
+  };
+}
+
+function pick<T>(random: Random, first: T, ...others: readonly T[]): T {
+  const choices = [first, ...others];
+  return choices[Math.floor(random() * choices.length)] ?? first;
 }
 
 export function childrenOf({ nodes }: ChaosPlan, path: string): readonly PlannedNode[] {
@@ -111,5 +141,6 @@ export function nodeOptions({ pace, times }: ChaosPlan): Partial<NodeOptions> {
     backoff: { baseMs: 50, maxMs: 1_000 },
     initTimeoutMs: 3_000,
     cleanupTimeoutMs: 1_000,
+    supervision: { backoff: { baseMs: 50, maxMs: 1_000 }, periodMs: 10_000, stableMs: 3_000 },
   };
 }

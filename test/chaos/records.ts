@@ -5,6 +5,8 @@
 import { closeSync, openSync, readdirSync, readSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
+import type { StartedBy } from "./plan.js";
+
 export type CallKind = "command" | "fanOut" | "request";
 
 /** What somebody asked a handler to do. */
@@ -71,7 +73,8 @@ export interface Run {
 }
 
 export type Event =
-  | { readonly type: "start"; readonly pid: number; readonly owner: number | null }
+  /** `owner` is the process that started it as its child, and that it must not outlive; null if there is none. */
+  | { readonly type: "start"; readonly pid: number; readonly owner: number | null; readonly startedBy: StartedBy }
   | { readonly type: "state"; readonly from: string; readonly state: string; readonly failure: string | null }
   | { readonly type: "epoch"; readonly epoch: string }
   | LinkChange
@@ -85,6 +88,16 @@ export type Event =
   | { readonly type: "refused"; readonly value: string; readonly code: string }
   | ({ readonly type: "published" } & SharedDocument)
   | ({ readonly type: "synced" } & SharedDocument)
+  | {
+      readonly type: "decided";
+      readonly id: string;
+      readonly decision: string;
+      readonly reason: string;
+      readonly exit: string | null;
+      readonly generation: number;
+      readonly attempt: number;
+      readonly delayMs: number | null;
+    }
   | { readonly type: "fenced"; readonly code: string; readonly message: string }
   | { readonly type: "leaving"; readonly how: "stop" | "shutdownTree"; readonly timeoutMs: number }
   | { readonly type: "ended"; readonly reason: string }

@@ -60,9 +60,9 @@ function sorted(counts: ReadonlyMap<string, number>): Readonly<Record<string, nu
 }
 
 function startTime(incarnation: Incarnation): readonly number[] {
-  const start = incarnation.records.find(({ type }) => type === "start");
+  const { start } = incarnation;
   const ready = incarnation.records.find((record) => record.type === "state" && record.state === "SYNCHRONIZED");
-  if (start === undefined || ready === undefined) return [];
+  if (start === null || ready === undefined) return [];
   return [ready.atMs - start.atMs - stoppedMs(incarnation, [start.atMs, ready.atMs])];
 }
 

@@ -56,7 +56,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   await using cluster = await startNatsCluster();
   const plan = planChaos(options);
   const phaseFile = join(folder, "phase");
-  const settings: ChaosSettings = { plan, servers: cluster.urls, program: program.file, folder, phaseFile };
+  const shared = { folder, phaseFile, driverPid: process.pid };
+  const settings: ChaosSettings = { plan, servers: cluster.urls, program: program.file, ...shared };
   const journal = new JournalWriter(folder, DRIVER);
   const operator = new Operator(settings, journal);
   const monitor = new Monitor({ folder, plan, operator });

@@ -8,6 +8,8 @@ export interface ChaosSettings {
   readonly program: string;
   /** Where the journals are. */
   readonly folder: string;
+  /** The driver: all processes end with it, whoever started them. */
+  readonly driverPid: number;
   /** Says what all processes do, see `Phase`. */
   readonly phaseFile: string;
 }
