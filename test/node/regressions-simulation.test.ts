@@ -51,7 +51,16 @@ function announce(fields: Partial<ReadyAnnounce>): ReadyAnnounce {
 function offer(fields: Partial<InitOpen>): InitOpen {
   const identity = { treeId: "local", parentBoot: "puppet", parentEpoch: [5], childBoot: "", attempt: 1, version: 1 };
   const session = { session: "s1", epoch: [5, 1], broadcastSession: "cast", broadcastSeq: 0, syncVersion: 0 };
-  return { kind: "init.open", seq: 0, ...identity, ...session, initBudgetMs: 5_000, nextInMs: 10_000, ...fields };
+  return {
+    kind: "init.open",
+    seq: 0,
+    ...identity,
+    ...session,
+    initBudgetMs: 5_000,
+    nextInMs: 10_000,
+    owned: false,
+    ...fields,
+  };
 }
 
 function run(commandId: string, seq: number): DownMessage {

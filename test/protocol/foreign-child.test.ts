@@ -4,10 +4,11 @@
  */
 import { pack, unpack } from "msgpackr";
 import { describe, expect, test } from "vitest";
-import type { NodeOptions } from "../../src/index.js";
+import type { ChildExit, NodeOptions, Starter } from "../../src/index.js";
 import type { Clock, Timer } from "../../src/health/clock.js";
 import type { Transport } from "../../src/transport/transport.js";
 import { World } from "../node/kit.js";
+import { decisionsOf } from "../supervision/kit.js";
 
 type Wire = readonly unknown[];
 
@@ -17,6 +18,8 @@ interface ForeignOptions {
   readonly transport: Pick<Transport, "publish" | "subscribe">;
   readonly timers: Pick<Clock, "setTimeout" | "clearTimeout">;
   readonly commands?: Readonly<Record<string, (input: unknown) => unknown>>;
+  /** Called at the end of the child. */
+  readonly ended?: () => void;
 }
 
 /** Section 18: the smallest child. */
@@ -42,6 +45,10 @@ class ForeignChild {
   #unacknowledged: unknown[][] = [];
   #commandsTaken = 0;
   #syncVersion = 0;
+  /** The parent starts this child again when it ends. */
+  #isOwned = false;
+  /** Calls that ended. */
+  #progress = 0;
 
   constructor(options: ForeignOptions) {
     this.#options = options;
@@ -92,7 +99,7 @@ class ForeignChild {
         }
         return;
       case "SHUTDOWN.fenced":
-        if (message[3] === this.#options.boot && isNewer(message[4], this.epoch)) this.#end();
+        if (message[3] === this.#options.boot && isNewer(message[4], this.epoch)) this.end();
         return;
       default:
     }
@@ -100,12 +107,14 @@ class ForeignChild {
 
   #offered(message: Wire): void {
     const [, , , treeId, , parentEpoch, boot, attempt, session, epoch, , broadcastSession, broadcastSeq] = message;
+    const owned = message[16];
     if (treeId !== "local" || boot !== this.#options.boot || attempt !== this.#attempt) return;
     if (!this.#isSeeking) return;
     this.#isSeeking = false;
     this.#stop("announce");
     this.state = "open";
     this.#parentEpoch = parentEpoch as number[];
+    this.#isOwned = owned as boolean;
     this.#session = session as string;
     this.epoch = epoch as number[];
     this.#broadcastSession = broadcastSession as string;
@@ -140,7 +149,7 @@ class ForeignChild {
     const before = this.#unacknowledged.length;
     this.#unacknowledged = this.#unacknowledged.filter(([, , seq]) => (seq as number) > ack);
     if (this.#unacknowledged.length < before) this.#repeatLater(200);
-    if (this.state === "ending" && this.isDrained) this.#end();
+    if (this.state === "ending" && this.isDrained) this.end();
   }
 
   #sendSequenced(message: unknown[]): void {
@@ -181,7 +190,7 @@ class ForeignChild {
   }
 
   #report(): Wire {
-    return [7, 0, 0, 500, 0, 2, 0, 0, 0, 1, 1, this.#syncVersion];
+    return [7, 0, 0, 500, 0, 2, 0, 0, 0, 1, 1, this.#syncVersion, this.#progress];
   }
 
   // 9. Commands, 11. the document, 13. shutting down, 14. unknown kinds
@@ -219,6 +228,7 @@ class ForeignChild {
     if (known !== undefined) return this.#sendSequenced([...known]);
     const outcome = this.#outcome(message);
     this.#outcomes.set(id, outcome);
+    this.#progress++;
     this.#sendSequenced([...outcome]);
   }
 
@@ -234,6 +244,13 @@ class ForeignChild {
     }
   }
 
+  /** Section 13: it cannot go on. Before it ends, what it said has to leave the process. */
+  fail(reason: string, { dependencyDown = false } = {}): void {
+    this.#send([8, 3, 0, reason, dependencyDown]);
+    if (this.#isOwned) this.#after("beat", 10, () => this.end());
+    else this.#lose();
+  }
+
   // Timers, by name
 
   #after(name: string, delayMs: number, callback: () => void): void {
@@ -247,8 +264,9 @@ class ForeignChild {
     this.#timers.delete(name);
   }
 
-  #end(): void {
+  end(): void {
     this.state = "ended";
+    this.#options.ended?.();
     for (const name of this.#timers.keys()) this.#stop(name);
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
   }
@@ -314,6 +332,22 @@ function isNewer(epoch: unknown, than: readonly number[]): boolean {
 function foreign(world: World, id: string, options: Partial<ForeignOptions> = {}): ForeignChild {
   const { broker: transport, clock: timers } = world;
   return new ForeignChild({ path: `shop.${id}`, boot: `boot-of-${id}`, transport, timers, ...options });
+}
+
+/** Starts foreign children, as a program of another language would be started: nothing but its end is seen of it. */
+function starter(world: World, children: ForeignChild[]): Starter {
+  return {
+    start: ({ id, generation }) => {
+      let child: ForeignChild | undefined;
+      const exited = new Promise<ChildExit>((resolve) => {
+        const ended = (): void => resolve({ kind: "failed", reason: "exit code 1" });
+        child = foreign(world, id, { boot: `boot-${generation}`, commands: COMMANDS, ended });
+        children.push(child);
+        child.start();
+      });
+      return Promise.resolve({ exited, stop: () => {}, kill: () => child?.end() });
+    },
+  };
 }
 
 const COMMANDS = {
@@ -485,6 +519,52 @@ describe("a child from the document", () => {
     await world.run(100);
     expect(shop.status.dropped).toEqual({ "unsupported by the child": 1, "unknown kind": 1 });
     expect(world.sent("heartbeat.unsupported")[0]?.frame?.messages).toMatchObject([{ type: 7, unknownKind: 42 }]);
+  });
+
+  test("recovers by itself from a failure, unless its parent owns it", async () => {
+    const world = new World();
+    const { shop, child } = await pair(world);
+    child.fail("no database");
+    await world.run(100);
+    expect(child.state).not.toBe("ended");
+    await world.up(shop);
+    expect([child.state, shop.child("a")?.epoch]).toEqual(["open", `${shop.epoch}.1`]);
+  });
+
+  test("ends when it fails and its parent owns it, which tells whose fault it was", async () => {
+    for (const dependencyDown of [false, true]) {
+      const world = new World();
+      const children: ForeignChild[] = [];
+      const shop = world.node({ path: "shop", children: [{ id: "a", start: starter(world, children) }] });
+      const decisions = decisionsOf(shop);
+      await world.up(shop);
+      children[0]?.fail("no database", { dependencyDown });
+      await world.until(() => children.length === 2 && shop.state === "SYNCHRONIZED");
+      expect(children[0]?.state).toBe("ended");
+      expect(shop.child("a")?.epoch).toBe(`${shop.epoch}.2`);
+      const restarting = decisions.find(({ decision }) => decision === "restarting");
+      // The end of a program that failed by its own fault says more than its last words.
+      const told = dependencyDown ? ["dependencyDown", "no database"] : ["failed", "exit code 1"];
+      expect([restarting?.exit, restarting?.reason]).toEqual(told);
+    }
+  });
+
+  test("makes progress with each call, which its parent can require", async () => {
+    const world = new World();
+    const children: ForeignChild[] = [];
+    const requireProgress = { withinMs: 10_000, whileIdle: true };
+    const shop = world.node({
+      path: "shop",
+      children: [{ id: "a", start: starter(world, children), requireProgress }],
+    });
+    await world.up(shop);
+    for (let call = 0; call < 10; call++) {
+      await world.settle(shop.command("a", "reserve", { qty: call }));
+      await world.run(5_000);
+    }
+    expect(children).toHaveLength(1);
+    await world.until(() => children.length === 2);
+    expect(children[0]?.state).toBe("ended");
   });
 
   test("shuts down in order", async () => {
