@@ -55,7 +55,7 @@ export interface ChildrenPort {
 
 const FENCE_INTERVAL_MS = 1_000;
 const PROBE_INTERVAL_MS = 500;
-/** How long an offer that nobody uses can keep broadcasts from being used, and a joining child's place. */
+/** How long an offer that nobody uses can keep broadcasts from being used, a joining child's place, and later offers. */
 const OFFER_TTL_MS = 10_000;
 /** Largest first number of an epoch that a child may claim to have seen: there must be room above it. */
 const EPOCH_HEAD_MAX = 2 ** 52;
@@ -116,10 +116,8 @@ export class Children {
 
   /** Whether nobody is between an offer and readiness, so that a broadcast reaches exactly the attached children. */
   isSettled(): boolean {
-    const oldestMs = this.#core.now() - OFFER_TTL_MS;
     for (const link of this.#links.values()) {
-      // Who announced itself and died never uses its offer.
-      if (link.offer !== null && link.offer.offeredAtMs < oldestMs) link.offer = null;
+      this.#forgetOldOffer(link);
       if (link.offer !== null || link.isOpen !== link.isAttached) return false;
     }
     return true;
@@ -333,9 +331,17 @@ export class Children {
     return false;
   }
 
+  /** Who announced itself and died never uses its offer. */
+  #forgetOldOffer(link: ChildLink): void {
+    if (link.offer !== null && link.offer.offeredAtMs < this.#core.now() - OFFER_TTL_MS) link.offer = null;
+  }
+
   #answer(link: ChildLink, message: ReadyAnnounce, version: number): void {
     const { childBoot, attempt } = message;
-    if (link.boot === childBoot && attempt <= link.attempt) return this.#core.drop(link.id, "stale announcement");
+    // Only while its session is open: afterwards a number that somebody invented must not keep the process out.
+    const isLate = link.isOpen && link.boot === childBoot && attempt <= link.attempt;
+    if (isLate) return this.#core.drop(link.id, "stale announcement");
+    this.#forgetOldOffer(link);
     if (link.offer?.boot === childBoot && attempt <= link.offer.attempt) {
       if (attempt === link.offer.attempt) this.#sendOffer(link, link.offer);
       return;
