@@ -4,7 +4,8 @@
  * H1. Sequenced messages are delivered in order and once; unsequenced ones as they come, possibly never or twice.
  * H2. What one turn of the event loop sends leaves in as few frames as the transport's maximum allows.
  * H3. Only the oldest unacknowledged message is retransmitted, with backoff, and once after a reconnect.
- * H4. After `close` nothing is sent or delivered and no timer is left.
+ * H4. What waits for an acknowledgement is bounded: beyond it the session ends.
+ * H5. After `close` nothing is sent or delivered and no timer is left.
  */
 import { encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
 import type { Clock, Timer } from "../health/clock.js";
@@ -29,6 +30,8 @@ export interface ChannelOptions {
   readonly credit: () => number;
   /** The peer acknowledged or granted credit. */
   readonly onHeader: (frame: Frame) => void;
+  /** The peer speaks and acknowledges nothing: the session is to end. */
+  readonly overrun: () => void;
 }
 
 /** Entries of one frame: more gain nothing and delay the first. */
@@ -38,6 +41,8 @@ const RETRANSMIT_MIN_MS = 200;
 const RETRANSMIT_MAX_MS = 5_000;
 /** How long a frame with sequenced messages is worth sending late; afterwards retransmission serves better. */
 const FRAME_TTL_MS = 10_000;
+/** Messages that wait for an acknowledgement. Credit, and the bound of reports, keep an honest peer far below it. */
+const UNACKED_MAX = 65_536;
 
 export class Channel {
   readonly session: string;
@@ -58,6 +63,7 @@ export class Channel {
   /** While recovering from a loss: the last number sent before it was noticed. */
   #recoverUntil = 0;
   #closed = false;
+  #isOverrun = false;
   /** The peer has spoken in this session: it holds to it. */
   #isConfirmed = false;
 
@@ -81,6 +87,7 @@ export class Channel {
   send(message: Message, sequenced = !UNSEQUENCED.has(message.kind)): void {
     if (this.#closed) return;
     if (sequenced) {
+      if (this.#unacked.length >= UNACKED_MAX) return this.#overrun();
       message.seq = this.#nextSeq++;
       this.#unacked.push(message);
     }
@@ -154,6 +161,15 @@ export class Channel {
     this.#outgoing = [];
     this.#stopAckTimer();
     this.#stopRetransmitTimer();
+  }
+
+  /** At the end of the turn: whoever sends does not expect the session to end meanwhile. */
+  #overrun(): void {
+    if (this.#isOverrun) return;
+    this.#isOverrun = true;
+    this.#options.clock.defer(() => {
+      if (!this.#closed) this.#options.overrun();
+    });
   }
 
   #enqueue(message: Message): void {

@@ -221,6 +221,7 @@ export class ChildLink {
         if (this.isAttached) this.calls.grant(frame.credit);
         this.#port.acknowledged(this, frame);
       },
+      overrun: () => this.close("child.died", "the child acknowledges nothing"),
     });
   }
 

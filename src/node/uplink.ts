@@ -354,6 +354,7 @@ export class Uplink {
       ackKind: "ack.frame",
       credit: () => this.#port.commandCredit(),
       onHeader: (frame) => this.#port.acknowledged(frame),
+      overrun: () => this.lose(),
     });
   }
 
