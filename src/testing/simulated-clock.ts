@@ -32,10 +32,16 @@ export class SimulatedClock implements Clock {
   #nowMs = 0;
   #order = 0;
   #pending = 0;
+  #steps = 0;
   #instants = 0;
 
   constructor(options: SimulatedClockOptions = {}) {
     this.#wallStartMs = options.wallStartMs ?? 1_700_000_000_000;
+  }
+
+  /** Callbacks that have run. */
+  get steps(): number {
+    return this.#steps;
   }
 
   /** Timeouts and deferred callbacks that have not run. */
@@ -106,6 +112,7 @@ export class SimulatedClock implements Clock {
     const { callback } = entry;
     entry.callback = null;
     this.#pending--;
+    this.#steps++;
     callback?.();
   }
 

@@ -11,6 +11,8 @@ export interface HostOptions {
   readonly tree: string;
   readonly maxPayloadBytes: number;
   readonly wallSkewMs: number;
+  /** How fast its clock runs: 1.01 is one percent fast. */
+  readonly clockRate: number;
   readonly send: (subject: string, payload: Uint8Array) => void;
   /** The host begins or ceases to listen to a subject. */
   readonly listens: (subject: string, isListening: boolean) => void;
@@ -24,6 +26,13 @@ interface Kept {
 
 /** Messages kept during an outage, as real transports bound them. */
 const OUTBOX_MAX = 1_024;
+
+/** Something that happens at a certain message. */
+interface Trap {
+  left: number;
+  readonly direction: "sent" | "received";
+  readonly act: () => void;
+}
 
 export class SimulatedHost {
   readonly name: string;
@@ -40,6 +49,8 @@ export class SimulatedHost {
   #heldTimers: (() => void)[] = [];
   /** What arrived while paused, in order. */
   #heldInput: (() => void)[] = [];
+  #traps: Trap[] = [];
+  #deaths: (() => void)[] = [];
   #isAlive = true;
   #isPaused = false;
   #isConnected = true;
@@ -77,6 +88,7 @@ export class SimulatedHost {
     this.#heldInput = [];
     this.#outbox = [];
     this.#forgetListeners();
+    for (const tell of this.#deaths.splice(0)) tell();
   }
 
   /** Stops like SIGSTOP, what comes meanwhile waits; continues by itself after `forMs` milliseconds if given. */
@@ -104,6 +116,16 @@ export class SimulatedHost {
     this.#setConnected(true);
   }
 
+  /** Calls back when the process is killed, as whoever waits for it in the operating system is told. */
+  onKilled(act: () => void): void {
+    this.#deaths.push(act);
+  }
+
+  /** Calls back just before the `nth` message from now on is sent by this process, or read by it. */
+  atMessage(nth: number, direction: "sent" | "received", act: () => void): void {
+    this.#traps.push({ left: nth, direction, act });
+  }
+
   /** Whether messages reach this process now. */
   get isReachable(): boolean {
     return this.#isAlive && this.#isConnected;
@@ -113,9 +135,18 @@ export class SimulatedHost {
   deliver(pattern: string, subject: string, payload: Uint8Array): boolean {
     if (!this.isReachable || !this.#listeners.has(pattern)) return false;
     this.#act(this.#heldInput, () => {
+      this.#spring("received");
       for (const listener of this.#listeners.get(pattern) ?? []) listener(payload, subject);
     });
     return true;
+  }
+
+  #spring(direction: Trap["direction"]): void {
+    for (const trap of this.#traps) {
+      if (trap.direction !== direction || --trap.left > 0) continue;
+      this.#traps = this.#traps.filter((other) => other !== trap);
+      trap.act();
+    }
   }
 
   #forgetListeners(): void {
@@ -148,21 +179,23 @@ export class SimulatedHost {
   }
 
   #clockView(): Clock {
-    const { clock, wallSkewMs } = this.#options;
+    const { clock, wallSkewMs, clockRate } = this.#options;
+    const bornMs = clock.now();
+    const now = (): number => bornMs + (clock.now() - bornMs) * clockRate;
     const setTimer = (callback: () => void, delayMs: number): Timer => {
       const timer = clock.setTimeout(() => {
         // While paused it stays among the timers, so that it can still be cleared before it acts.
         this.#act(this.#heldTimers, () => {
           if (this.#timers.delete(timer)) callback();
         });
-      }, delayMs);
+      }, delayMs / clockRate);
       if (this.#isAlive) this.#timers.add(timer);
       else clock.clearTimeout(timer);
       return timer;
     };
     return {
-      now: () => clock.now(),
-      wallNow: () => clock.wallNow() + wallSkewMs,
+      now,
+      wallNow: () => clock.wallNow() + wallSkewMs + now() - clock.now(),
       setTimeout: setTimer,
       clearTimeout: (timer) => {
         this.#timers.delete(timer);
@@ -201,6 +234,7 @@ export class SimulatedHost {
     if (this.#isClosed) throw new TransportClosedError();
     const { maxPayloadBytes, clock, send } = this.#options;
     if (payload.length > maxPayloadBytes) throw new PayloadTooLargeError(payload.length, maxPayloadBytes);
+    this.#spring("sent");
     if (!this.#isAlive) return;
     if (this.#isConnected) return send(subject, payload);
     if (ttlMs <= 0) return;

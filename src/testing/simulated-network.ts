@@ -38,6 +38,8 @@ export interface NetworkOptions {
 export interface SimulatedHostOptions {
   /** How much the host's wall clock is ahead of the simulation's, milliseconds; negative when behind. @default 0 */
   readonly wallSkewMs?: number;
+  /** How fast the host's clock runs: 1.01 is one percent fast. @default 1 */
+  readonly clockRate?: number;
 }
 
 export interface NetworkStats {
@@ -63,6 +65,8 @@ export class SimulatedNetwork {
   readonly #listening = new Map<string, Set<SimulatedHost>>();
   /** Ordered pairs of hosts between which nothing gets through. */
   readonly #cuts = new Set<string>();
+  /** What is kept back, by the name of a host. */
+  readonly #holds = new Map<string, (() => void)[]>();
   /** When the last message of each ordered pair arrives, to keep their order. */
   readonly #lastArrivalMs = new Map<string, number>();
   #faults: Required<NetworkFaults>;
@@ -78,7 +82,7 @@ export class SimulatedNetwork {
   }
 
   /** Adds a host: one simulated process. The name of a dead one can be given again. */
-  host(name: string, { wallSkewMs = 0 }: SimulatedHostOptions = {}): SimulatedHost {
+  host(name: string, { wallSkewMs = 0, clockRate = 1 }: SimulatedHostOptions = {}): SimulatedHost {
     const { clock, random, tree = "sim", maxPayloadBytes = 1_048_576 } = this.#options;
     const host = new SimulatedHost({
       name,
@@ -87,6 +91,7 @@ export class SimulatedNetwork {
       tree,
       maxPayloadBytes,
       wallSkewMs,
+      clockRate,
       send: (subject, payload) => this.#send(host, subject, payload),
       listens: (subject, isListening) => this.#listens(host, subject, isListening),
     });
@@ -102,6 +107,16 @@ export class SimulatedNetwork {
   partition(some: readonly string[], others: readonly string[]): void {
     this.cut(some, others);
     this.cut(others, some);
+  }
+
+  /** Keeps back whatever a host sends or is sent; the returned function delivers all of it at once. */
+  hold(name: string): () => void {
+    const held: (() => void)[] = [];
+    this.#holds.set(name, held);
+    return () => {
+      if (this.#holds.get(name) === held) this.#holds.delete(name);
+      for (const deliver of held.splice(0)) deliver();
+    };
   }
 
   /** Ends all cuts and partitions. */
@@ -142,9 +157,12 @@ export class SimulatedNetwork {
     const { clock } = this.#options;
     const arrivalMs = this.#arrivalMs(clock, from, to);
     const copy = new Uint8Array(payload);
-    clock.setTimeout(() => {
-      if (to.deliver(pattern, subject, copy)) this.stats.delivered++;
-    }, arrivalMs - clock.now());
+    const arrive = (): void => {
+      const held = this.#holds.get(to.name) ?? this.#holds.get(from.name);
+      if (held !== undefined) held.push(arrive);
+      else if (to.deliver(pattern, subject, copy)) this.stats.delivered++;
+    };
+    clock.setTimeout(arrive, arrivalMs - clock.now());
   }
 
   #arrivalMs(clock: Clock, from: SimulatedHost, to: SimulatedHost): number {

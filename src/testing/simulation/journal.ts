@@ -10,9 +10,31 @@ export interface HandlerRun {
   hasEnded: boolean;
 }
 
+/** What must hold at every step; see docs/testing.md. */
+export type Invariant =
+  | "one-live-epoch"
+  | "no-stale-effect"
+  | "one-outcome"
+  | "runs-once"
+  | "restart-budget"
+  | "nothing-outlives"
+  | "shutdown-deadline"
+  | "heals"
+  | "sync-before-run"
+  | "ends-clean"
+  | "rests"
+  | "no-uncaught";
+
+export interface Violation {
+  readonly invariant: Invariant;
+  readonly what: string;
+  /** Virtual time, milliseconds. */
+  readonly atMs: number;
+}
+
 export class Journal {
-  /** Rules that were violated. */
-  readonly broken: string[] = [];
+  /** What was violated. */
+  readonly broken: Violation[] = [];
   /** The latest events, for a report of what broke. */
   readonly events: string[] = [];
   /** Handlers started, by the value of their input. */
@@ -34,9 +56,10 @@ export class Journal {
     for (let i = 0; i < line.length; i++) this.#digest = Math.imul(this.#digest ^ line.charCodeAt(i), 0x01000193);
   }
 
-  violated(rule: string): void {
-    this.note(`BROKEN ${rule}`);
-    this.broken.push(rule);
+  violated(invariant: Invariant, what: string): void {
+    const atMs = this.#now();
+    this.note(`BROKEN ${invariant}: ${what}`);
+    this.broken.push({ invariant, what, atMs });
   }
 
   ran(run: HandlerRun): void {

@@ -1,6 +1,6 @@
 /** What must hold over a whole run, and of a tree at rest. */
-import { compareEpochs } from "../../machines/epoch.js";
-import { type IssuedCall, runsOf } from "./calls.js";
+import { compareEpochs } from "../../../machines/epoch.js";
+import { type IssuedCall, runsOf, toEpoch as parseEpoch } from "./calls.js";
 import type { HandlerRun } from "./journal.js";
 import type { Document, SimulatedProcess, SimulatedTree } from "./simulated-tree.js";
 
@@ -11,7 +11,7 @@ export function checkRuns(tree: SimulatedTree, issued: readonly IssuedCall[]): v
     const runs = call.idempotent ? [] : runsOf(tree, call);
     if (runs.length < 2) continue;
     const where = runs.map(({ path, process }) => `${path}#${process}`).join(" and ");
-    tree.journal.violated(`${call.kind} ${call.input.value} is not idempotent, but ran at ${where}`);
+    tree.journal.violated("runs-once", `${call.kind} ${call.input.value} is not idempotent, but ran at ${where}`);
   }
 }
 
@@ -19,7 +19,7 @@ function checkOncePerProcess(tree: SimulatedTree, runs: readonly HandlerRun[]): 
   const seen = new Set<string>();
   for (const { id, process } of runs) {
     const key = `${id} at process ${process}`;
-    if (seen.has(key)) tree.journal.violated(`call ${key} ran twice`);
+    if (seen.has(key)) tree.journal.violated("runs-once", `call ${key} ran twice`);
     seen.add(key);
   }
 }
@@ -33,7 +33,7 @@ export function checkRivals(tree: SimulatedTree): void {
     if (endReason !== "fenced" && endReason !== "duplicatePath") continue;
     const others = tree.processes.filter((other) => other.path === path && other !== process);
     const isJustified = endReason === "fenced" ? others.some((other) => outranks(other, process)) : others.length > 3;
-    if (!isJustified) tree.journal.violated(`${name} ended: ${endReason}, without a rival`);
+    if (!isJustified) tree.journal.violated("one-live-epoch", `${name} ended: ${endReason}, without a rival`);
   }
 }
 
@@ -42,39 +42,54 @@ function outranks(other: SimulatedProcess, process: SimulatedProcess): boolean {
 }
 
 function toEpoch({ node }: SimulatedProcess): readonly number[] {
-  return node.epoch === "" ? [] : node.epoch.split(".").map(Number);
+  return parseEpoch(node.epoch);
 }
 
-/** Watches that no two processes of a path share an epoch, that none changes its own, and that documents never go back. */
+/**
+ * Watches at every change that no two processes of a path share an epoch, that none changes its own, that a parent never
+ * accepts an older one after a newer one, and that documents never go back.
+ */
 export class Watch {
   readonly #tree: SimulatedTree;
+  /** Which process has an epoch of a path. */
   readonly #holders = new Map<string, number>();
   readonly #epochs = new Map<number, string>();
   readonly #seen = new Map<number, Document>();
 
   constructor(tree: SimulatedTree) {
     this.#tree = tree;
+    tree.spawned.push((process) => this.#watch(process));
   }
 
-  /** Looks at all who live. */
-  look(): void {
-    for (const process of this.#tree.living()) {
-      this.#checkEpoch(process);
-      this.#checkDocument(process);
-    }
+  #watch(process: SimulatedProcess): void {
+    const { node, name } = process;
+    const accepted = new Map<string, readonly number[]>();
+    node.on("state.changed", () => this.#checkEpoch(process));
+    node.on("sync.received", () => this.#checkDocument(process));
+    node.on("child.changed", ({ id, state, epoch }) => {
+      if (state !== "opening") return;
+      const before = accepted.get(id) ?? [];
+      accepted.set(id, parseEpoch(epoch));
+      if (compareEpochs(parseEpoch(epoch), before) < 0) {
+        this.#tree.journal.violated("one-live-epoch", `${name} accepts ${id} ${epoch} after ${before.join(".")}`);
+      }
+    });
   }
 
   #checkEpoch({ path, number, name, node }: SimulatedProcess): void {
     const { epoch } = node;
+    const { journal } = this.#tree;
     if (epoch === "") return;
     const key = `${path} ${epoch}`;
     const holder = this.#holders.get(key) ?? number;
     this.#holders.set(key, holder);
-    if (holder !== number) this.#tree.journal.violated(`${name} has the epoch ${epoch} of process ${holder}`);
+    if (holder !== number) journal.violated("one-live-epoch", `${name} has the epoch ${epoch} of process ${holder}`);
     const before = this.#epochs.get(number) ?? epoch;
     this.#epochs.set(number, epoch);
     // A root raises its own above what it meets.
-    if (before !== epoch && path !== "t") this.#tree.journal.violated(`${name} went from ${before} to ${epoch}`);
+    if (before !== epoch && path !== "t") {
+      journal.violated("one-live-epoch", `${name} went from ${before} to ${epoch}`);
+    }
   }
 
   #checkDocument({ number, name, node }: SimulatedProcess): void {
@@ -83,7 +98,7 @@ export class Watch {
     const before = this.#seen.get(number);
     this.#seen.set(number, document);
     if (before?.by === document.by && before.count > document.count) {
-      this.#tree.journal.violated(`${name} went back from ${before.count} to ${document.count}`);
+      this.#tree.journal.violated("no-stale-effect", `${name} went back from ${before.count} to ${document.count}`);
     }
   }
 }
@@ -98,7 +113,10 @@ export async function checkRest(tree: SimulatedTree, latest: ReadonlyMap<number,
     const { running, queued } = node.status;
     const pending = node.children().reduce((total, child) => total + child.pending, 0);
     if (running + queued + pending + open > 0) {
-      journal.violated(`${name} rests with ${running} running, ${queued} queued, ${pending} pending, ${open} open`);
+      journal.violated(
+        "rests",
+        `${name} rests with ${running} running, ${queued} queued, ${pending} pending, ${open} open`,
+      );
     }
   }
   const before = { sent: network.stats.sent, dropped: drops(tree) };
@@ -106,11 +124,12 @@ export async function checkRest(tree: SimulatedTree, latest: ReadonlyMap<number,
   const perNodeSecond = ((network.stats.sent - before.sent) / plan.nodes.length / REST_MS) * 1_000;
   // One beat up, and one down from those with children, at intervals that grow from the shortest to the longest.
   const most = 2_000 / (plan.options.heartbeat?.minMs ?? 0);
-  if (perNodeSecond > most) journal.violated(`each node sends ${perNodeSecond.toFixed(2)} messages a second at rest`);
+  if (perNodeSecond > most)
+    journal.violated("rests", `each node sends ${perNodeSecond.toFixed(2)} messages a second at rest`);
   const dropped = drops(tree) - before.dropped;
-  if (dropped > 0) journal.violated(`${dropped} messages were dropped at rest`);
+  if (dropped > 0) journal.violated("rests", `${dropped} messages were dropped at rest`);
   const timers = clock.pending / plan.nodes.length;
-  if (timers > 4) journal.violated(`each node has ${timers.toFixed(1)} timers at rest`);
+  if (timers > 4) journal.violated("rests", `each node has ${timers.toFixed(1)} timers at rest`);
 }
 
 function checkDocuments(tree: SimulatedTree, latest: ReadonlyMap<number, number>): void {
@@ -120,7 +139,7 @@ function checkDocuments(tree: SimulatedTree, latest: ReadonlyMap<number, number>
     const expected = above === undefined ? undefined : latest.get(above.number);
     const document = process?.node.synced?.document as Document | undefined;
     if (expected !== undefined && (document?.count !== expected || document.by !== above?.number)) {
-      tree.journal.violated(`${process?.name} has ${JSON.stringify(document)} instead of ${expected}`);
+      tree.journal.violated("heals", `${process?.name} has ${JSON.stringify(document)} instead of ${expected}`);
     }
   }
 }

@@ -1,7 +1,7 @@
 /** What users do to a tree while faults happen: calls down and up, fan-outs, documents, reports. */
-import { CommandError, type CommandOptions, type CommandOutcome, type Random } from "../../src/index.js";
-import { seededRandom } from "../../src/testing/index.js";
-import { checkEnding, type IssuedCall, isRefusedByEnd, track } from "./calls.js";
+import { CommandError, type CommandOptions, type CommandOutcome, type Random } from "../../index.js";
+import { seededRandom } from "../prng.js";
+import { checkEnding, type IssuedCall, isRefusedByEnd, toEpoch, track } from "./calls.js";
 import { isActive, type SimulatedProcess, type SimulatedTree, type WorkInput } from "./simulated-tree.js";
 
 export class Workload {
@@ -148,6 +148,7 @@ export class Workload {
       idempotent: options.idempotent ?? false,
       isCancellable: options.signal !== undefined,
       isShared: options.commandId !== undefined,
+      childEpoch: toEpoch(path === null ? "" : (caller.node.child(path.slice(caller.path.length + 1))?.epoch ?? "")),
     };
     this.issued.push(call);
     return call;
@@ -156,7 +157,10 @@ export class Workload {
   #progressed(call: IssuedCall, step: unknown): void {
     const isPossible = typeof step === "number" && step < call.input.progress;
     if (!isPossible || this.#done.has(call)) {
-      this.#tree.journal.violated(`call ${call.input.value} reported ${String(step)} ${this.#done.has(call)}`);
+      this.#tree.journal.violated(
+        "one-outcome",
+        `call ${call.input.value} reported ${String(step)} ${this.#done.has(call)}`,
+      );
     }
   }
 
@@ -167,7 +171,8 @@ export class Workload {
   }
 
   #rejected(caller: SimulatedProcess, error: unknown): void {
-    if (!isRefusedByEnd(caller, error)) this.#tree.journal.violated(`${caller.name} rejected: ${String(error)}`);
+    if (!isRefusedByEnd(caller, error))
+      this.#tree.journal.violated("one-outcome", `${caller.name} rejected: ${String(error)}`);
   }
 
   #fanOut(caller: SimulatedProcess | undefined): void {
@@ -200,7 +205,9 @@ export class Workload {
     const settled = (outcomes: readonly CommandOutcome[]): void => {
       for (const outcome of outcomes) {
         const path = `${caller.path}.${outcome.target}`;
-        const call = { ...this.#issue(caller, path, input, options), timeoutMs, atMs, isCancellable: isFirst };
+        const issued = this.#issue(caller, path, input, options);
+        // Which epochs its targets had when it began is not known any more.
+        const call = { ...issued, timeoutMs, atMs, isCancellable: isFirst, childEpoch: [] };
         this.#ended({ ...call, kind: "fanOut" }, outcome);
       }
     };
@@ -240,9 +247,13 @@ export class Workload {
 
   #synchronize(process: SimulatedProcess | undefined): void {
     if (process === undefined) return;
-    const version = process.node.synchronize({ by: process.number, count: ++this.#value });
-    this.#versions.set(process.number, version);
-    this.documents.set(process.number, this.#value);
+    try {
+      const version = process.node.synchronize({ by: process.number, count: ++this.#value });
+      this.#versions.set(process.number, version);
+      this.documents.set(process.number, this.#value);
+    } catch (error) {
+      this.#rejected(process, error);
+    }
   }
 
   #report(process: SimulatedProcess | undefined): void {
@@ -260,7 +271,7 @@ export class Workload {
       for (const each of [result].flat()) {
         const { status, error } = each as { status?: string; error?: CommandError };
         if (status !== undefined && status !== "completed" && error?.code !== "HANDLER_FAILED") {
-          this.#tree.journal.violated(`while all was well: ${error?.message ?? status}`);
+          this.#tree.journal.violated("heals", `while all was well: ${error?.message ?? status}`);
         }
       }
     };

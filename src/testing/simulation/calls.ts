@@ -1,8 +1,8 @@
 /** One call that the workload made, and what must hold of how it ends. */
-import type { CommandError, CommandOutcome } from "../../src/index.js";
-import { pausedMs } from "./chaos.js";
+import { compareEpochs } from "../../../machines/epoch.js";
+import type { CommandError, CommandOutcome } from "../../index.js";
 import type { HandlerRun } from "./journal.js";
-import { isLiving, type SimulatedProcess, type SimulatedTree, type WorkInput } from "./simulated-tree.js";
+import { isLiving, pausedMs, type SimulatedProcess, type SimulatedTree, type WorkInput } from "./simulated-tree.js";
 
 export interface IssuedCall {
   readonly kind: "command" | "fanOut" | "request";
@@ -18,6 +18,8 @@ export interface IssuedCall {
   readonly isCancellable: boolean;
   /** Several callers use its key: the deadline or cancellation of one ends it for all. */
   readonly isShared: boolean;
+  /** The epoch that the child which is to run it had when the call was made; empty if it is no direct child. */
+  readonly childEpoch: readonly number[];
 }
 
 /** How much later than its deadline an outcome may come: timers of one instant run in turn. */
@@ -35,9 +37,24 @@ export function checkEnding(tree: SimulatedTree, call: IssuedCall, ending: Endin
   const what = `${call.kind} ${input.value} from ${caller.name} to ${call.path ?? "above"}: ${ending.status} ${code}`;
   journal.note(what);
   const lateMs = nowMs - atMs - timeoutMs - pausedMs(caller, atMs, nowMs);
-  if (lateMs > SLACK_MS) journal.violated(`${what}, ${lateMs} ms after its deadline`);
-  const wrong = contradiction(call, ending, runsOf(tree, call), nowMs);
-  if (wrong !== null) journal.violated(`${what}, but ${wrong}`);
+  if (lateMs > SLACK_MS + timeoutMs * tree.plan.drift) journal.violated("one-outcome", `${what}, ${lateMs} ms after its deadline`);
+  const wrong = contradiction(tree, call, ending);
+  checkEpochs(tree, call, { what, status: ending.status });
+  if (wrong !== null) journal.violated("one-outcome", `${what}, but ${wrong}`);
+}
+
+/** A child that was superseded before the call was made did not do it. */
+function checkEpochs(tree: SimulatedTree, call: IssuedCall, { what, status }: { what: string; status: string }): void {
+  if (call.childEpoch.length === 0 || status !== "completed") return;
+  const isFresh = ({ epoch, hasEnded }: HandlerRun): boolean =>
+    hasEnded && compareEpochs(toEpoch(epoch), call.childEpoch) >= 0;
+  if (!runsOf(tree, call).some(isFresh)) {
+    tree.journal.violated("no-stale-effect", `${what} by an epoch older than ${call.childEpoch.join(".")}`);
+  }
+}
+
+export function toEpoch(dotted: string): readonly number[] {
+  return dotted === "" ? [] : dotted.split(".").map(Number);
 }
 
 /** The handlers that ran for a call. */
@@ -46,7 +63,8 @@ export function runsOf(tree: SimulatedTree, { input, path }: IssuedCall): readon
 }
 
 /** What an ending claims that is not so; null when it is consistent. */
-function contradiction(call: IssuedCall, end: Ending, runs: readonly HandlerRun[], nowMs: number): string | null {
+function contradiction(tree: SimulatedTree, call: IssuedCall, end: Ending): string | null {
+  const runs = runsOf(tree, call);
   switch (end.status) {
     case "completed":
       return completedWrongly(call, end.value, runs);
@@ -57,12 +75,16 @@ function contradiction(call: IssuedCall, end: Ending, runs: readonly HandlerRun[
     case "cancelled":
       return call.isCancellable || call.isShared ? null : "nobody cancelled it";
     case "timedOut":
-      return !call.isShared && nowMs < call.atMs + call.timeoutMs - 1
-        ? `it had ${call.atMs + call.timeoutMs - nowMs} ms left`
-        : null;
+      return call.isShared ? null : timedOutEarly(tree, call);
     default:
       return null;
   }
+}
+
+/** By clocks that run up to the plan's drift too fast. */
+function timedOutEarly({ nowMs, plan }: SimulatedTree, { atMs, timeoutMs }: IssuedCall): string | null {
+  const leftMs = atMs + timeoutMs - nowMs;
+  return leftMs > 1 + 2 * plan.drift * timeoutMs ? `it had ${leftMs} ms left` : null;
 }
 
 function completedWrongly({ input, path }: IssuedCall, value: unknown, runs: readonly HandlerRun[]): string | null {
@@ -96,7 +118,8 @@ export function track<T>(
   );
 }
 
-/** A call that a node refuses to make because it ends or has ended. */
+/** A call that a node refuses to make because it has ended; that it has is told when its children have, too. */
 export function isRefusedByEnd(process: SimulatedProcess, error: unknown): boolean {
-  return !isLiving(process) && (error as { code?: string }).code === "NODE_ENDED";
+  const isOver = !isLiving(process) || process.node.state === "DISCONNECTED";
+  return isOver && (error as { code?: string }).code === "NODE_ENDED";
 }
