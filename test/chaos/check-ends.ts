@@ -65,10 +65,17 @@ function checkRest({ name, records }: Incarnation): readonly Violation[] {
 /** A part of the silence that is death must have a cause: a process that stood still or was gone, or servers cut off. */
 const CAUSE_FRACTION = 0.3;
 
+/** Who was ready and is judged by its silence. */
+const VERDICT_ON = new Set(["alive", "suspect"]);
+
 /** Nobody is taken for dead without a cause. */
 function checkDeaths(history: History, parent: Incarnation): readonly Violation[] {
+  let state = "DISCONNECTED";
   return parent.records.flatMap((death) => {
-    if (death.type !== "link" || death.state !== "dead" || hasCause(history, parent, death)) return [];
+    if (death.type === "state") ({ state } = death);
+    const isVerdict = death.type === "link" && death.state === "dead" && VERDICT_ON.has(death.from);
+    // A parent that fails lets everybody go.
+    if (!isVerdict || state === "FAILED" || hasCause(history, parent, death)) return [];
     return [{ rule: "nobody is taken for dead without a cause", what: `${parent.path}.${death.id}`, lines: [death] }];
   });
 }

@@ -99,8 +99,10 @@ export class Load {
     const paths = targets === "*" ? [] : targets;
     this.#issue(input, { kind: "fanOut", targets: paths, cancellable: false }, options, probe);
     const relative = targets === "*" ? "*" : targets.map((path) => this.#relative(path));
-    const fanOut = this.#node.fanOut(relative, "work", input, options);
-    void this.#track(input.value, fanOut.outcomes, (outcomes) => {
+    // A node that has ended throws.
+    const fanOut = async (): Promise<readonly CommandOutcome[]> =>
+      this.#node.fanOut(relative, "work", input, options).outcomes;
+    void this.#track(input.value, fanOut(), (outcomes) => {
       for (const outcome of outcomes) this.#ended(input.value, `${this.#node.path}.${outcome.target}`, outcome);
     });
   }

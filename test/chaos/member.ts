@@ -134,9 +134,10 @@ export class Member {
   async #follow(node: Node, load: Load): Promise<void> {
     const over = new AbortController();
     void node.ended.then(() => over.abort());
-    while (!over.signal.aborted) {
+    for (;;) {
       // First of all the node is started.
       await sleep(PHASE_MS, undefined, { ref: false });
+      if (over.signal.aborted) return;
       endWith(this.#settings.driverPid);
       this.#enter(readFileSync(this.#settings.phaseFile, "utf8") as Phase, node, load);
     }

@@ -12,6 +12,8 @@ export interface ChaosReport {
   readonly outcomes: Readonly<Record<string, number>>;
   /** How processes ended, by the reason that their nodes gave, or `killed`. */
   readonly ends: Readonly<Record<string, number>>;
+  /** What supervisors decided about their children. */
+  readonly decisions: Readonly<Record<string, number>>;
   readonly recoveryMs: number;
   /** From the start of a process until its node was SYNCHRONIZED for the first time, while faults went on. */
   readonly startMs: Distribution;
@@ -42,6 +44,7 @@ export function toReport({ history, violations, faults, recoveryMs }: ChaosResul
     ends: countEach(
       incarnations.map(({ endReason, killedAtMs }) => endReason ?? (killedAtMs < Infinity ? "killed" : "other")),
     ),
+    decisions: countEach(history.records.flatMap((record) => (record.type === "decided" ? [record.decision] : []))),
     recoveryMs,
     startMs: distribution(incarnations.flatMap(startTime)),
     fencedMs: distribution(incarnations.flatMap((each) => fenceTime(history, each))),
@@ -83,12 +86,13 @@ function distribution(values: readonly number[]): Distribution {
 }
 
 export function toText(report: ChaosReport): string {
-  const { seed, nodes, processes, faults, calls, outcomes, ends, recoveryMs, startMs, fencedMs } = report;
+  const { seed, nodes, processes, faults, calls, outcomes, ends, decisions, recoveryMs, startMs, fencedMs } = report;
   return [
     `seed ${seed}: ${nodes} nodes, ${processes} processes, ${calls} calls`,
     `faults     ${list(faults)}`,
     `outcomes   ${list(outcomes)}`,
     `ends       ${list(ends)}`,
+    `decisions  ${list(decisions)}`,
     `recovery   SYNCHRONIZED ${recoveryMs} ms after the faults`,
     `starts     ${describe(startMs)} from a process's start to SYNCHRONIZED, under faults`,
     `fencing    ${describe(fencedMs)} from waking up replaced to the end`,
