@@ -5,7 +5,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeFrame } from "../../src/protocol/codec.js";
-import { LiveTree } from "./live-tree.js";
+import { LiveTree, SUBJECTS } from "./live-tree.js";
 import {
   anyBytesShot,
   anyInsiderShot,
@@ -43,7 +43,7 @@ async function fuzz(salvo: fc.Arbitrary<readonly Volley[]>, check: Check): Promi
 async function fire(tree: LiveTree, volleys: readonly Volley[], fired: string[]): Promise<void> {
   for (const { shots, pauseMs } of volleys) {
     for (const shot of shots) {
-      const { subject, bytes } = shot.aim(tree);
+      const { subject, bytes } = shot.aim({ subjects: SUBJECTS, wire: tree.world.wire });
       fired.push(`${tree.world.nowMs.toFixed()} ${subject} ${readable(subject, bytes)}`);
       tree.world.broker.publish(subject, bytes);
     }

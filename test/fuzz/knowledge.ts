@@ -3,6 +3,9 @@ import type { Epoch } from "../../machines/epoch.js";
 import type { InitOpen, Message } from "../../src/protocol/messages.js";
 import type { Publication } from "../node/kit.js";
 
+/** What was on the wire. */
+export type Sent = Pick<Publication, "subject" | "payload" | "frame">;
+
 export interface Knowledge {
   readonly session: string;
   readonly broadcastSession: string;
@@ -39,7 +42,7 @@ const IDS_KEPT = 20;
 export const BLIND = NOTHING;
 
 /** What is known of the link to the node at `path`, for one who speaks on `subject`. */
-export function knowledgeOf(wire: readonly Publication[], subject: string, path: string): Knowledge {
+export function knowledgeOf(wire: readonly Sent[], subject: string, path: string): Knowledge {
   let known = NOTHING;
   const ids: string[] = [];
   for (const { subject: at, frame } of wire) {

@@ -4,12 +4,16 @@
  */
 import { expect } from "vitest";
 import type { Node, NodeOptions } from "../../src/index.js";
-import { childrenSubject, broadcastSubject, downSubject, upSubject } from "../../src/protocol/subjects.js";
 import { World } from "../node/kit.js";
 
 /** From the root down. */
 export const PATHS = ["shop", "shop.a", "shop.b", "shop.a.x"] as const;
 export type Path = (typeof PATHS)[number];
+
+/** Of the links to the node and to its child, and one that nobody has. */
+export const SUBJECTS = ["up.shop.a", "down.shop.a", "all.shop", "up.shop.a.x", "down.shop.a.x", "all.shop.a"]
+  .concat("up.shop.a.ghost")
+  .map((subject) => `ft.local.${subject}`);
 
 const CALL_EVERY_MS = 200;
 const CALL_TIMEOUT_MS = 5_000;
@@ -160,18 +164,4 @@ export class LiveTree {
     this.#isTended = false;
     await this.world.end(...this.#nodes.values());
   }
-}
-
-/** The subjects of the tree, and who is told there. */
-export function subjects({ world }: LiveTree): readonly string[] {
-  const { broker } = world;
-  return [
-    upSubject(broker, "shop.a"),
-    downSubject(broker, "shop.a"),
-    broadcastSubject(broker, "shop"),
-    upSubject(broker, "shop.a.x"),
-    downSubject(broker, "shop.a.x"),
-    broadcastSubject(broker, "shop.a"),
-    childrenSubject(broker, "shop.a").replace("*", "ghost"),
-  ];
 }

@@ -1,23 +1,22 @@
 /** What the fuzzer found, each as the few frames that it came down to. */
 import { expect, test } from "vitest";
-import type { World } from "../node/kit.js";
-import { rawFrame, type RawFrame, type RawMessage } from "../node/raw-peers.js";
-import { knowledgeOf } from "./knowledge.js";
+import { type Knowledge, knowledgeOf } from "./knowledge.js";
 import { LiveTree } from "./live-tree.js";
+import { said } from "./speech.js";
 
 const ABSURD = 2 ** 40;
 
-function publish({ broker }: World, subject: string, frame: RawFrame): void {
-  broker.publish(`ft.local.${subject}`, rawFrame(frame));
+const known = ({ world }: LiveTree): Knowledge => knowledgeOf(world.wire, "", "shop.a");
+
+/** As shop.a. */
+function say({ world }: LiveTree, frame: Uint8Array): void {
+  world.broker.publish("ft.local.up.shop.a", frame);
 }
 
-/** treeId, childBoot, attempt, epoch, parentEpoch, versionMin, versionMax */
-function announcement({ world }: LiveTree, attempt: number): RawMessage {
-  const { childBoot, epoch, parentEpoch } = knowledgeOf(world.wire, "", "shop.a");
-  return [9, 0, 0, "local", childBoot, attempt, epoch, parentEpoch, 1, 1];
+function announcement(tree: LiveTree, attempt: number): Uint8Array {
+  const { childBoot, epoch, parentEpoch } = known(tree);
+  return said("", "ready.announce", { childBoot, attempt, epoch, parentEpoch });
 }
-
-const session = ({ world }: LiveTree): string => knowledgeOf(world.wire, "", "shop.a").session;
 
 async function expectMended(tree: LiveTree): Promise<void> {
   await tree.isWhole();
@@ -30,9 +29,9 @@ async function expectMended(tree: LiveTree): Promise<void> {
 // Its announcements counted as late for ever: the number of the invented one was higher.
 test("who used a session with an invented attempt number does not keep the child out for good", async () => {
   const tree = await LiveTree.grow(1);
-  publish(tree.world, "up.shop.a", { messages: [announcement(tree, ABSURD)] });
+  say(tree, announcement(tree, ABSURD));
   await tree.world.run(1);
-  publish(tree.world, "up.shop.a", { session: session(tree), messages: [[6, 0, 0]] });
+  say(tree, said(known(tree).session, "ack.frame"));
   await tree.world.run(20_000);
   expect(tree.events).toContain("shop sees a dead");
   await expectMended(tree);
@@ -41,9 +40,9 @@ test("who used a session with an invented attempt number does not keep the child
 // Its announcements were older than the invented one, whose offer nobody would ever use.
 test("an offer to an invented attempt number does not keep the child out for good", async () => {
   const tree = await LiveTree.grow(1);
-  const farewell: RawFrame = { session: session(tree), messages: [[7, 2, 0, "forged"]] };
-  publish(tree.world, "up.shop.a", { messages: [announcement(tree, ABSURD)] });
-  publish(tree.world, "up.shop.a", farewell);
+  const farewell = said(known(tree).session, "status.leaving");
+  say(tree, announcement(tree, ABSURD));
+  say(tree, farewell);
   await tree.world.run(1);
   expect(tree.events).toContain("shop sees a left");
   await tree.world.run(20_000);

@@ -6,16 +6,19 @@ import { LAYOUTS } from "../../src/protocol/layouts.js";
 import type { Message } from "../../src/protocol/messages.js";
 import { encodePayload } from "../../src/protocol/payload.js";
 import { anyFrame, type Direction, type KnownFrame } from "../protocol/arbitraries.js";
-import type { Publication } from "../node/kit.js";
-import { BLIND, type Knowledge, knowledgeOf } from "./knowledge.js";
-import { type LiveTree, subjects } from "./live-tree.js";
+import { BLIND, type Knowledge, knowledgeOf, type Sent } from "./knowledge.js";
 
 /** Something that is published at the tree. */
 export interface Shot {
-  /** What it is depends on what was on the wire. */
-  readonly aim: (tree: LiveTree) => Aimed;
+  readonly aim: (range: Range) => Aimed;
   /** For fast-check's report; what was fired is in the error's message. */
   readonly toString: () => string;
+}
+
+/** What is shot at: its subjects, and what was on the wire. */
+export interface Range {
+  readonly subjects: readonly string[];
+  readonly wire: readonly Sent[];
 }
 
 export interface Aimed {
@@ -34,7 +37,7 @@ const pick = <T>(list: readonly T[], index: number): T => list[index % list.leng
 export const anyBytesShot: fc.Arbitrary<Shot> = fc
   .record({ subject: anySubject, bytes: fc.uint8Array({ maxLength: 80 }) })
   .map(({ subject, bytes }) => ({
-    aim: (tree) => ({ subject: pick(subjects(tree), subject), bytes }),
+    aim: ({ subjects }) => ({ subject: pick(subjects, subject), bytes }),
     toString: () => `bytes ${Buffer.from(bytes).toString("hex")} at ${subject}`,
   }));
 
@@ -44,11 +47,10 @@ export const anyBytesShot: fc.Arbitrary<Shot> = fc
 function replay(change: fc.Arbitrary<Change>, elsewhere: boolean): fc.Arbitrary<Shot> {
   const to = elsewhere ? fc.option(anySubject, { freq: 1 }) : fc.constant(null);
   return fc.record({ place: anyPlace, other: anyPlace, change, to }).map(({ place, other, change: by, to: at }) => ({
-    aim: (tree) => {
-      const { wire } = tree.world;
-      const source = fromEnd(wire, place) as Publication;
-      const bytes = by.apply(source.payload, (fromEnd(wire, other) as Publication).payload);
-      return { subject: at === null ? source.subject : pick(subjects(tree), at), bytes };
+    aim: ({ wire, subjects }) => {
+      const source = fromEnd(wire, place) as Sent;
+      const bytes = by.apply(source.payload, (fromEnd(wire, other) as Sent).payload);
+      return { subject: at === null ? source.subject : pick(subjects, at), bytes };
     },
     toString: () => `the frame ${place} before the last, ${by.name}, at ${at ?? "its subject"}`,
   }));
@@ -138,9 +140,9 @@ export const anyOutsiderShot: fc.Arbitrary<Shot> = anySpeech.map((speech) => ({
 
 /** By one who has read everything on the wire. */
 export const anyInsiderShot: fc.Arbitrary<Shot> = anySpeech.map((speech) => ({
-  aim: ({ world }) => {
+  aim: ({ wire }) => {
     const { subject, path } = speech;
-    return { subject, bytes: encodeFrame(resolve(speech, knowledgeOf(world.wire, subject, path))) };
+    return { subject, bytes: encodeFrame(resolve(speech, knowledgeOf(wire, subject, path))) };
   },
   toString: () => `an insider at ${speech.subject}`,
 }));

@@ -13,7 +13,7 @@ import { decodeFrame } from "../../src/protocol/codec.js";
 import type { InitOpen } from "../../src/protocol/messages.js";
 import type { NatsServer } from "../support/nats-server.js";
 
-export const TREE = "live";
+export const TREE = "local";
 
 /** Users by name, and what they may do; null is for everything. */
 export type Users = Readonly<Record<string, NatsPermissions | null>>;
@@ -38,7 +38,7 @@ export function openAs(server: NatsServer, user: string, onError?: (error: Error
 
 export interface Speaker extends AsyncDisposable {
   readonly connection: NatsConnection;
-  /** Subjects that the server refused, in order, as "publish ft.live.up.shop". */
+  /** Subjects that the server refused, in order, as "publish ft.local.up.shop". */
   readonly refused: string[];
   /** Resolves once the server has processed what was sent, and its refusals were read. */
   flush(): Promise<void>;

@@ -2,8 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createNode, type Transport } from "../../src/index.js";
 import { natsPermissions } from "../../src/nats.js";
-import { encodeFrame } from "../../src/protocol/codec.js";
-import type { Message } from "../../src/protocol/messages.js";
+import { said } from "../fuzz/speech.js";
 import { type NatsServer, startNatsServer } from "../support/nats-server.js";
 import { openDefault, openUser2 } from "./clients.js";
 import {
@@ -134,7 +133,7 @@ interface Forgery {
   /** Without the first two tokens. */
   readonly subject: string;
   /** What an observer of the wire knows about the session of a path helps. */
-  readonly forge: (session: (path: string) => Session) => { readonly session?: string; readonly message: object };
+  readonly forge: (session: (path: string) => Session) => Uint8Array;
   /** The event that the same bytes bring about when the server lets them through. */
   readonly effect: RegExp;
 }
@@ -146,70 +145,55 @@ const FORGERIES: readonly Forgery[] = [
   {
     what: "a sibling's farewell",
     subject: "up.shop.b",
-    forge: (session) => ({ session: session("shop.b").session, message: { kind: "status.leaving", reason: "forged" } }),
+    forge: (session) => said(session("shop.b").session, "status.leaving", { reason: "forged" }),
     effect: /^shop.b is left/,
   },
   {
     what: "a sibling's failure",
     subject: "up.shop.b",
-    forge: (session) => ({ session: session("shop.b").session, message: { kind: "error.node", reason: "forged" } }),
+    forge: (session) => said(session("shop.b").session, "error.node", { reason: "forged" }),
     effect: /^shop.b is failed/,
   },
   {
     what: "a sibling that refuses the parent",
     subject: "up.shop.b",
-    forge: (session) => ({ message: { kind: "error.fenced", boot: session("shop.b").parentBoot, epoch: LATER } }),
+    forge: (session) => said("", "error.fenced", { boot: session("shop.b").parentBoot, epoch: LATER }),
     effect: /^shop: NODE_FENCED/,
   },
   {
     what: "the parent that stops a sibling",
     subject: "down.shop.b",
-    forge: (session) => ({
-      session: session("shop.b").session,
-      message: { kind: "shutdown.stop", remainingMs: 100, reason: "forged" },
-    }),
+    forge: (session) => said(session("shop.b").session, "shutdown.stop", { remainingMs: 100, reason: "forged" }),
     effect: /^shop.b ended: shutdown/,
   },
   {
     what: "the parent that fences a sibling",
     subject: "down.shop.b",
-    forge: (session) => ({ message: { kind: "shutdown.fenced", boot: session("shop.b").childBoot, epoch: LATER } }),
+    forge: (session) => said("", "shutdown.fenced", { boot: session("shop.b").childBoot, epoch: LATER }),
     effect: /^shop.b: NODE_FENCED/,
   },
   {
     what: "a sibling that stops its child",
     subject: "down.shop.b.y",
-    forge: (session) => ({
-      session: session("shop.b.y").session,
-      message: { kind: "shutdown.stop", remainingMs: 100, reason: "forged" },
-    }),
+    forge: (session) => said(session("shop.b.y").session, "shutdown.stop", { remainingMs: 100, reason: "forged" }),
     effect: /^shop.b.y ended: shutdown/,
   },
   {
     what: "a sibling's broadcast",
     subject: "all.shop.b",
-    forge: (session) => ({
-      session: session("shop.b.y").broadcastSession,
-      message: { kind: "shutdown.leaving", reason: "forged" },
-    }),
+    forge: (session) => said(session("shop.b.y").broadcastSession, "shutdown.leaving", { reason: "forged" }),
     effect: /^shop.b.y is/,
   },
   {
     what: "the parent's broadcast, whose session it knows without listening",
     subject: "all.shop",
-    forge: (session) => ({
-      session: session("shop.a").broadcastSession,
-      message: { kind: "shutdown.leaving", reason: "forged" },
-    }),
+    forge: (session) => said(session("shop.a").broadcastSession, "shutdown.leaving", { reason: "forged" }),
     effect: /^shop.b is/,
   },
   {
     what: "a grandchild's farewell",
     subject: "up.shop.b.y",
-    forge: (session) => ({
-      session: session("shop.b.y").session,
-      message: { kind: "status.leaving", reason: "forged" },
-    }),
+    forge: (session) => said(session("shop.b.y").session, "status.leaving", { reason: "forged" }),
     effect: /^shop.b.y is left/,
   },
 ];
@@ -219,9 +203,7 @@ describe("forgeries", () => {
     await using wire = await observe(server, "admin");
     await using tree = await family();
     await works(tree);
-    const { session, message } = forge(wire.session);
-    const header = { version: 1, session: session ?? "", ack: 0, broadcastAck: 0, credit: 0 };
-    const bytes = encodeFrame({ ...header, messages: [{ seq: 0, ...message } as Message] });
+    const bytes = forge(wire.session);
     const to = `ft.${TREE}.${subject}`;
     const heard = (): number => wire.messages.filter(({ data }) => Buffer.compare(data, bytes) === 0).length;
 
