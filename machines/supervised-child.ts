@@ -73,7 +73,7 @@ export interface SupervisedChild {
   wanted: boolean;
   /** It is to end because of a sibling, and then to start again. */
   cycling: boolean;
-  /** Terminated by a user: it stays so until a user restarts it. */
+  /** Terminated by a user, or ended for good: it stays so until a user restarts it. */
   terminated: boolean;
   /** Its first start was asked for by a user, who is told if it fails: then it is not tried again. */
   trial: "new" | "again" | null;

@@ -364,16 +364,16 @@ export class Supervisor {
   #again(child: SupervisedChild, exit: SupervisedExit, delayMs: number, nowMs: number): void {
     child.delayMs = delayMs;
     this.#roster.apply(child, "restart.scheduled");
-    this.#schedule(child, delayMs, nowMs);
     this.#decide(child, { decision: "restarting", reason: exit.reason, exit: exit.kind, delayMs }, nowMs);
+    this.#schedule(child, delayMs, nowMs);
   }
 
   #cool(child: SupervisedChild, exit: SupervisedExit, delayMs: number, nowMs: number): void {
     Object.assign(child, { history: [], attempt: 0, delayMs: 0 });
     this.#budget.reset();
     this.#roster.apply(child, "restart.cooling");
-    this.#schedule(child, delayMs, nowMs);
     this.#decide(child, { decision: "cooling", reason: exit.reason, exit: exit.kind, delayMs }, nowMs);
+    this.#schedule(child, delayMs, nowMs);
   }
 
   #schedule(child: SupervisedChild, delayMs: number, nowMs: number): void {
@@ -391,7 +391,10 @@ export class Supervisor {
   #cycle(sibling: SupervisedChild, nowMs: number, notBeforeMs: number): void {
     if (!sibling.wanted) return;
     sibling.notBeforeMs = Math.max(sibling.notBeforeMs, notBeforeMs);
-    if (isActive(sibling) && sibling.plan.restart === "temporary") this.#want(sibling, false);
+    if (isActive(sibling) && sibling.plan.restart === "temporary") {
+      sibling.terminated = true;
+      this.#want(sibling, false);
+    }
     if (isActive(sibling)) sibling.cycling = true;
     if (sibling.state === "stopping") this.#hurry(sibling, nowMs);
     this.#roster.sort(sibling);
