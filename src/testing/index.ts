@@ -2,6 +2,7 @@
 export { seededRandom } from "./prng.js";
 export { SimulatedClock } from "./simulated-clock.js";
 export { SimulatedNetwork } from "./simulated-network.js";
+export { shrink } from "./simulation/shrink.js";
 export { simulate } from "./simulation/simulate.js";
 
 export type { RunOptions, SimulatedClockOptions } from "./simulated-clock.js";
@@ -9,4 +10,5 @@ export type { SimulatedHost } from "./simulated-host.js";
 export type { NetworkFaults, NetworkOptions, NetworkStats, SimulatedHostOptions } from "./simulated-network.js";
 export type { Invariant, Violation } from "./simulation/journal.js";
 export type { Fault, FaultKind, FaultSchedule } from "./simulation/schedule.js";
+export type { ShrinkOptions } from "./simulation/shrink.js";
 export type { SimulationOptions, SimulationResult } from "./simulation/simulate.js";

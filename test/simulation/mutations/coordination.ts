@@ -1,0 +1,209 @@
+/** Known bugs of calls, sessions, epochs, heartbeats and documents. */
+import type { Mutation } from "./mutation.js";
+
+export const COORDINATION_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "no-dedupe",
+    bug: "a repeated call runs again, although its outcome is known",
+    withinSeeds: 40,
+    edits: [
+      {
+        file: "src/node/executor.ts",
+        find: "const stored = this.#outcomes.get(id);",
+        replace: "const stored = undefined as Outcome | undefined;",
+      },
+    ],
+  },
+  {
+    name: "ack-before-run",
+    bug: "a call is answered as completed when its handler starts",
+    withinSeeds: 10,
+    edits: [
+      {
+        file: "src/node/executor.ts",
+        find: "      const result = await handler(decodeInput(call.input), invocation);",
+        replace: `      const input = decodeInput(call.input);
+      const { value } = input as { value: unknown };
+      entry.sink.settle(completed(encodePayload({ echo: value, path: "" }, "result")));
+      const result = await handler(input, invocation);`,
+      },
+    ],
+  },
+  {
+    name: "gap-not-noticed",
+    bug: "a message after a lost one is taken, and the lost one counts as received",
+    withinSeeds: 40,
+    edits: [
+      {
+        file: "src/node/sequence.ts",
+        find: "if (number > this.received + 1) return this.#keep(number, message);",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "no-retransmission",
+    bug: "what was lost is not sent again",
+    withinSeeds: 20,
+    edits: [{ file: "src/node/channel.ts", find: "if (sequenced) this.#startRetransmitTimer();", replace: "" }],
+  },
+  {
+    name: "begun-called-not-started",
+    bug: "a call whose executor was lost after it may have begun counts as not started",
+    withinSeeds: 40,
+    edits: [
+      {
+        file: "src/node/call-table.ts",
+        find: 'this.#settle(entry, uncompleted("unknown", "EXECUTOR_LOST", `${why} after the call may have begun`));',
+        replace: 'this.#settle(entry, refused("UNAVAILABLE", why));',
+      },
+    ],
+  },
+  {
+    name: "repeats-what-is-not-idempotent",
+    bug: "a call that is not idempotent is sent again to another executor",
+    withinSeeds: 60,
+    edits: [
+      {
+        file: "src/node/call-table.ts",
+        find: 'if (entry.state === "sent" && !sameExecutor && !entry.call.idempotent) {',
+        replace: "if (entry.state !== entry.state) {",
+      },
+      {
+        file: "src/node/call-table.ts",
+        find: 'if (call.idempotent && state !== "cancelling") {',
+        replace: 'if (state !== "cancelling") {',
+      },
+    ],
+  },
+  {
+    name: "deadline-starts-anew",
+    bug: "a call that waits longer than its deadline is not given up",
+    withinSeeds: 20,
+    edits: [
+      {
+        file: "src/node/call-table.ts",
+        find: "caller.timer = this.#port.clock.setTimeout(() => this.#expire(entry, caller), leftMs);",
+        replace: "caller.timer = this.#port.clock.setTimeout(() => this.#expire(entry, caller), leftMs + 1_000);",
+      },
+    ],
+  },
+  {
+    name: "epoch-reset-on-restart",
+    bug: "every incarnation of a child is granted the same epoch",
+    withinSeeds: 10,
+    edits: [
+      {
+        file: "src/node/children.ts",
+        find: "return grantEpoch(this.#core.epoch, ++this.#grants);",
+        replace: "return grantEpoch(this.#core.epoch, 1);",
+      },
+    ],
+  },
+  {
+    name: "stale-epoch-accepted",
+    bug: "a superseded process gets its path back",
+    withinSeeds: 60,
+    edits: [
+      {
+        file: "src/node/children.ts",
+        find: "return compareEpochs(epoch, link.epoch) > 0 ? epoch : null;",
+        replace: "return epoch;",
+      },
+    ],
+  },
+  {
+    name: "fencing-ignored",
+    bug: "a process goes on when it is told that it was superseded",
+    withinSeeds: 60,
+    edits: [{ file: "src/node/uplink.ts", find: "    this.#port.superseded(epoch);\n", replace: "" }],
+  },
+  {
+    name: "works-before-confirmed",
+    bug: "a process that stood still starts handlers before its parent has confirmed that it holds its path",
+    withinSeeds: 200,
+    edits: [
+      {
+        file: "src/node/lease.ts",
+        find: "return this.#confirmingSeq === 0 && !this.#isPaused();",
+        replace: "return !this.#isPaused();",
+      },
+    ],
+  },
+  {
+    name: "verdict-on-late-tick",
+    bug: "a process that stood still judges others before it has read what arrived meanwhile",
+    withinSeeds: 60,
+    edits: [
+      { file: "src/node/pulse.ts", find: "    if (isLate) this.#judgeAfterDraining();\n    else ", replace: "    " },
+      {
+        file: "src/node/pulse.ts",
+        find: "    this.#port.stalled(this.latenessMs);\n    if (isLate)",
+        replace: "    if (isLate)",
+      },
+    ],
+  },
+  {
+    name: "suspect-is-dead",
+    bug: "a child that is silent for a moment is declared dead",
+    withinSeeds: 60,
+    edits: [
+      {
+        file: "src/node/vigil.ts",
+        find: 'if (link.judge(nowMs) === "dead") link.close(',
+        replace: 'if (link.judge(nowMs) !== "alive") link.close(',
+      },
+    ],
+  },
+  {
+    name: "heartbeat-at-fixed-rate",
+    bug: "beats come at the shortest interval for ever",
+    withinSeeds: 10,
+    edits: [
+      {
+        file: "src/node/pulse.ts",
+        find: "beat.promisedMs = growInterval(beat.promisedMs, this.#core.options.heartbeat);",
+        replace:
+          "beat.promisedMs = Math.min(growInterval(1, this.#core.options.heartbeat) + 1e9, this.#core.options.heartbeat.minMs);",
+      },
+    ],
+  },
+  {
+    name: "runs-without-document",
+    bug: "a command runs before the document that it needs has arrived",
+    withinSeeds: 60,
+    edits: [
+      {
+        file: "src/node/command-router.ts",
+        find: "if (message.minSyncVersion <= receivedVersion) return",
+        replace: "if (message.minSyncVersion <= receivedVersion + 1e9) return",
+      },
+    ],
+  },
+  {
+    name: "leaves-before-done",
+    bug: "a node that stops takes leave while its handlers still run",
+    withinSeeds: 200,
+    edits: [
+      {
+        file: "src/node/departure.ts",
+        find: "    await withDeadline(core, accepted, this.#workPatience());\n",
+        replace: "    void accepted;\n",
+      },
+      { file: "src/node/departure.ts", find: "    this.#port.endCalls();\n", replace: "" },
+    ],
+  },
+  {
+    name: "no-deadline-to-stop",
+    bug: "a node that ends waits for others beyond its deadline",
+    withinSeeds: 100,
+    edits: [
+      { file: "src/node/departure.ts", find: "    this.#armDeadline(reason);\n    await", replace: "    await" },
+      {
+        file: "src/node/departure.ts",
+        find: "const patience = this.#patience(() => Math.max(lingerUntilMs, this.#deadlineAtMs));",
+        replace: "const patience = this.#patience(() => lingerUntilMs + 60_000);",
+      },
+    ],
+  },
+];
