@@ -8,6 +8,7 @@
 import type { Clock, Random } from "../health/clock.js";
 import { InvalidOptionError } from "../errors.js";
 import type { SimulatedClock } from "./simulated-clock.js";
+import { nearPatternsOf, patternsOf } from "../transport/subscriptions.js";
 import { SimulatedHost } from "./simulated-host.js";
 
 /** What may happen to a message between two hosts. */
@@ -63,6 +64,8 @@ export class SimulatedNetwork {
   readonly #options: NetworkOptions;
   /** Who listens, by subject or pattern. */
   readonly #listening = new Map<string, Set<SimulatedHost>>();
+  /** How often hosts listen to patterns that end in `>`: mostly nobody does. */
+  #tails = 0;
   /** Ordered pairs of hosts between which nothing gets through. */
   readonly #cuts = new Set<string>();
   /** What is kept back, by the name of a host. */
@@ -126,7 +129,7 @@ export class SimulatedNetwork {
 
   #send(from: SimulatedHost, subject: string, payload: Uint8Array): void {
     this.stats.sent++;
-    for (const pattern of [subject, `${subject.slice(0, subject.lastIndexOf("."))}.*`]) {
+    for (const pattern of this.#tails > 0 ? patternsOf(subject) : nearPatternsOf(subject)) {
       for (const to of this.#listening.get(pattern) ?? []) {
         if (to.isReachable) this.#carry(from, to, { pattern, subject, payload });
       }
@@ -138,6 +141,7 @@ export class SimulatedNetwork {
     if (hosts === undefined) this.#listening.set(subject, (hosts = new Set()));
     if (isListening) hosts.add(host);
     else hosts.delete(host);
+    if (subject.endsWith(">")) this.#tails += isListening ? 1 : -1;
     if (hosts.size === 0) this.#listening.delete(subject);
   }
 

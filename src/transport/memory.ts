@@ -10,7 +10,7 @@ import type { Clock } from "../health/clock.js";
 import { realClock } from "../health/real-clock.js";
 import { assertToken } from "../protocol/path.js";
 import { ConnectionListeners } from "./connection-listeners.js";
-import { deliver, type ListenerSet, SubscriptionTable } from "./subscriptions.js";
+import { deliver, type ListenerSet, SubscriptionTable, tailPatternsOf } from "./subscriptions.js";
 import type { MessageListener, Subscription, Transport } from "./transport.js";
 
 export interface MemoryTransportOptions {
@@ -45,7 +45,10 @@ interface Message {
   readonly stamp: number;
   readonly exact: ListenerSet | undefined;
   readonly wildcard: ListenerSet | undefined;
+  readonly tails: readonly ListenerSet[];
 }
+
+const NONE: readonly ListenerSet[] = [];
 
 class MemoryTransport implements Transport {
   readonly namespace: string;
@@ -55,6 +58,8 @@ class MemoryTransport implements Transport {
   readonly #exact = new Map<string, ListenerSet>();
   /** By everything before the `*`. */
   readonly #wildcards = new Map<string, ListenerSet>();
+  /** By subjects that end in `>`. */
+  readonly #tails = new Map<string, ListenerSet>();
   readonly #connectionListeners = new ConnectionListeners();
   readonly #subscriptions = new SubscriptionTable({
     opened: (set) => void this.#indexOf(set).set(keyOf(set.subject), set),
@@ -79,9 +84,10 @@ class MemoryTransport implements Transport {
     if (payload.length > this.maxPayloadBytes) throw new PayloadTooLargeError(payload.length, this.maxPayloadBytes);
     const exact = this.#exact.get(subject);
     const wildcard = this.#wildcards.get(prefixOf(subject));
-    if (exact === undefined && wildcard === undefined) return;
+    const tails = this.#tails.size === 0 ? NONE : this.#tailsOf(subject);
+    if (exact === undefined && wildcard === undefined && tails.length === 0) return;
     const stamp = this.#subscriptions.stamp();
-    if (this.#queue.push({ subject, payload: Buffer.from(payload), stamp, exact, wildcard }) === 1) {
+    if (this.#queue.push({ subject, payload: Buffer.from(payload), stamp, exact, wildcard, tails }) === 1) {
       this.#clock.defer(() => this.#drain());
     }
   }
@@ -105,13 +111,20 @@ class MemoryTransport implements Transport {
   #drain(): void {
     const batch = this.#queue;
     this.#queue = [];
-    for (const { subject, payload, stamp, exact, wildcard } of batch) {
+    for (const { subject, payload, stamp, exact, wildcard, tails } of batch) {
       if (exact !== undefined) deliver(exact, payload, subject, stamp);
       if (wildcard !== undefined) deliver(wildcard, payload, subject, stamp);
+      for (const tail of tails) deliver(tail, payload, subject, stamp);
     }
   }
 
+  #tailsOf(subject: string): readonly ListenerSet[] {
+    const sets = Array.from(tailPatternsOf(subject), (pattern) => this.#tails.get(pattern));
+    return sets.filter((set) => set !== undefined);
+  }
+
   #indexOf({ subject }: ListenerSet): Map<string, ListenerSet> {
+    if (subject.endsWith(">")) return this.#tails;
     return subject.endsWith("*") ? this.#wildcards : this.#exact;
   }
 }

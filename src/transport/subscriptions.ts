@@ -8,7 +8,7 @@
 import { InvalidOptionError } from "../errors.js";
 import type { MessageListener, Subscription } from "./transport.js";
 
-const SUBJECT = /^[^\s.*>]+(?:\.[^\s.*>]+)*(?:\.\*)?$/;
+const SUBJECT = /^[^\s.*>]+(?:\.[^\s.*>]+)*(?:\.[*>])?$/;
 
 /** The listeners of one subject. */
 export interface ListenerSet {
@@ -48,7 +48,7 @@ export class SubscriptionTable {
 
   add(subject: string, listener: MessageListener): Subscription {
     if (!SUBJECT.test(subject))
-      throw new InvalidOptionError("subject", subject, "tokens joined by dots, the last may be *");
+      throw new InvalidOptionError("subject", subject, "tokens joined by dots, the last may be * or >");
     const set = this.#sets.get(subject) ?? this.#open(subject);
     const entry = { listener, sinceStamp: this.#stamp };
     set.entries.add(entry);
@@ -77,6 +77,23 @@ export class SubscriptionTable {
   #close(set: ListenerSet): void {
     this.#sets.delete(set.subject);
     this.#hooks.closed(set);
+  }
+}
+
+/** The subject, and every pattern that matches it. */
+export function patternsOf(subject: string): readonly string[] {
+  return [...nearPatternsOf(subject), ...tailPatternsOf(subject)];
+}
+
+/** The subject, and the pattern with `*` that matches it. */
+export function nearPatternsOf(subject: string): readonly string[] {
+  return [subject, `${subject.slice(0, subject.lastIndexOf(".") + 1)}*`];
+}
+
+/** The patterns with `>` that match a subject. */
+export function* tailPatternsOf(subject: string): Generator<string> {
+  for (let dot = subject.indexOf("."); dot !== -1; dot = subject.indexOf(".", dot + 1)) {
+    yield `${subject.slice(0, dot)}.>`;
   }
 }
 

@@ -17,7 +17,7 @@ export interface Transport {
   /** False while the transport knows that nothing can get through. */
   readonly connected: boolean;
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): void;
-  /** `subject` may end in a `*` token. The payload is the listener's: the transport does not change it afterwards. */
+  /** `subject` may end in a `*` token, one token, or in `>`, one or more. The payload is the listener's: the transport does not change it afterwards. */
   subscribe(subject: string, listener: MessageListener): Subscription;
   /** Calls back at each change of `connected`. */
   onConnection(listener: (connected: boolean) => void): Subscription;

@@ -42,6 +42,30 @@ describe("SimulatedNetwork", () => {
     expect(one.heard).not.toEqual(one.heard.toSorted((x, y) => Number(x) - Number(y)));
   });
 
+  it("matches patterns: * one last token, > one or more", async () => {
+    const { clock, a, b } = setUp();
+    const heard: string[] = [];
+    const subscriptions = ["s.a.b", "s.a.*", "s.a.>", "s.>"].map((pattern) =>
+      b.transport.subscribe(pattern, (_, subject) => heard.push(`${pattern} ${subject}`)),
+    );
+    for (const subject of ["s.a", "s.a.b", "s.a.b.c"]) a.transport.publish(subject, bytes("x"));
+    await clock.advance(10);
+    const expected = [
+      "s.> s.a",
+      "s.a.b s.a.b",
+      "s.a.* s.a.b",
+      "s.> s.a.b",
+      "s.a.> s.a.b",
+      "s.> s.a.b.c",
+      "s.a.> s.a.b.c",
+    ];
+    expect(heard.toSorted()).toEqual(expected.toSorted());
+    for (const subscription of subscriptions) subscription.unsubscribe();
+    a.transport.publish("s.a.b", bytes("x"));
+    await clock.advance(10);
+    expect(heard).toHaveLength(expected.length);
+  });
+
   it("cuts one direction, and heals", async () => {
     const { clock, network, a, b, heard, send } = setUp();
     const back: string[] = [];

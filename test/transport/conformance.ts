@@ -87,9 +87,31 @@ export function transportConformance(name: string, makePair: () => Promise<Trans
       expect(wildcard.got).toEqual(["test.a.b=x", "test.a.c=x"]);
     });
 
-    test.each(["", "a..b", "a.", ".a", "a.*.b", "a.>", "*", "a b"])("refuses to subscribe to %j", (subject) => {
-      expect(() => subscriber.subscribe(subject, () => {})).toThrow("subject must be");
+    test("matches > as one or more last tokens, beside other subscriptions to the same subjects", async () => {
+      const exact = collect(subscriber, "test.a.b");
+      const wildcard = collect(subscriber, "test.a.*");
+      const tail = collect(subscriber, "test.a.>");
+      const wide = collect(subscriber, "test.>");
+      await settled(pair);
+      for (const subject of ["test.a", "test.a.b", "test.a.b.c", "test.ab.c"]) publisher.publish(subject, encode("x"));
+      await settled(pair);
+      expect(exact.got).toEqual(["test.a.b=x"]);
+      expect(wildcard.got).toEqual(["test.a.b=x"]);
+      expect(tail.got).toEqual(["test.a.b=x", "test.a.b.c=x"]);
+      const ours = wide.got.filter((got) => !got.startsWith("test.fence"));
+      expect(ours).toEqual(["test.a=x", "test.a.b=x", "test.a.b.c=x", "test.ab.c=x"]);
+      for (const { subscription } of [tail, wide]) subscription.unsubscribe();
+      publisher.publish("test.a.b", encode("y"));
+      await settled(pair);
+      expect([tail.got.length, exact.got]).toEqual([2, ["test.a.b=x", "test.a.b=y"]]);
     });
+
+    test.each(["", "a..b", "a.", ".a", "a.*.b", "a.>.b", "*", ">", "a>", "a b"])(
+      "refuses to subscribe to %j",
+      (subject) => {
+        expect(() => subscriber.subscribe(subject, () => {})).toThrow("subject must be");
+      },
+    );
 
     test("keeps a subject while one of its listeners is left", async () => {
       const first = collect(subscriber, "test.a");
