@@ -37,7 +37,7 @@ describe.each(PLACES)("children %s", (_, child) => {
     await world.settle(end(world, shop));
     expect(await world.settle(shop.ended)).toBe(reason);
     await world.run(1);
-    const isKilled = (id: string): boolean => of(id).processes.some(({ isKilled }) => isKilled);
+    const isKilled = (id: string): boolean => of(id).processes.some((process) => process.isKilled);
     // Who was killed has no last word.
     for (const id of ["a", "b"]) expect(ends.includes(id) || isKilled(id)).toBe(true);
     expect(ends.at(-1)).toBe("shop");
