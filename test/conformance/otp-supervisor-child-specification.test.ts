@@ -84,7 +84,7 @@ describe("start", () => {
     );
   });
 
-  test("differs: a start takes startTimeoutMs at most, from its call until the child's subtree is ready; OTP waits for ever", async () => {
+  test('differs: "Child processes are responsible for keeping their start and shutdown phases as short as possible" - a start takes startTimeoutMs at most, until the subtree is ready', async () => {
     const cast = new Cast();
     const { shop, decisions } = family(cast, [cast.child("a", { startsInMs: 3_000, startTimeoutMs: 1_000 })]);
     await shop.start();
@@ -155,7 +155,7 @@ describe("restart", () => {
     },
   );
 
-  test("differs: want of a dependency is an abnormal end too", async () => {
+  test("beyond OTP: want of a dependency is an abnormal end, too", async () => {
     const cast = new Cast();
     const { shop, decisions } = await running(cast, [cast.child("a", { restart: "transient" })]);
     cast.latest("a").fail("no database", { dependencyDown: true });

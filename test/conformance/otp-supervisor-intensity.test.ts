@@ -141,7 +141,7 @@ describe("Restart intensity and period", () => {
     expect([end?.exit, end?.reason]).toEqual(["failed", expect.stringMatching(/restart intensity exceeded/)]);
   });
 
-  test('differs: "`intensity` defaults to `1` and `period` defaults to `5`" - 10 or the number of children, in 30 s', () => {
+  test('differs: "intensity defaults to 1 and period defaults to 5" - 10 or the number of children, in 30 s', () => {
     const { intensity, periodMs } = resolveSupervision({});
     expect({ intensity, periodMs }).toEqual({ intensity: null, periodMs: 30_000 });
     const defaultOf = (children: number): number => {
@@ -156,7 +156,7 @@ describe("Restart intensity and period", () => {
     expect(defaultOf(25)).toBe(25);
   });
 
-  test('differs: "_maximum restart intensity_" - each child has one of its own as well: 3 in 30 s', async () => {
+  test('differs: "to limit the number of restarts which can occur in a given time interval" - each child has one of its own as well: 3 in 30 s', async () => {
     const cast = new Cast();
     const { shop, decisions } = await running(cast, ["a", "b"], { node: { onFailed: "end" } });
     for (const generation of [1, 2, 3]) {
@@ -169,7 +169,7 @@ describe("Restart intensity and period", () => {
     expect(escalated?.reason).toMatch(/more than 3 restarts in 30000 ms \(child\)/);
   });
 
-  test("differs: a restart waits for its delay, which grows with each and is short again once the child is stable", async () => {
+  test('differs: "they would be restarted immediately" - a restart waits for its delay, which grows with each and is short again once the child is stable', async () => {
     const cast = new Cast();
     const backoff = { baseMs: 100, maxMs: 30_000 };
     const { shop, decisions } = await running(cast, ["a"], { backoff, stableMs: 10_000 });
@@ -186,7 +186,7 @@ describe("Restart intensity and period", () => {
     expect(restarts.at(-1)?.delayMs).toBeLessThanOrEqual(300);
   });
 
-  test("differs: with cooldownMs the child that was restarted too often rests, and its supervisor goes on", async () => {
+  test("beyond OTP: with cooldownMs the child that was restarted too often rests, and its supervisor goes on", async () => {
     const cast = new Cast();
     const { shop, decisions } = await running(cast, ["a", "b"], { childIntensity: 0, cooldownMs: 20_000 });
     ENDS.failed(cast.latest("a"));
@@ -197,7 +197,7 @@ describe("Restart intensity and period", () => {
     expect(cast.starts("b")).toBe(1);
   });
 
-  test("differs: a restart for want of a dependency is not counted", async () => {
+  test("beyond OTP: a restart for want of a dependency is not counted", async () => {
     const cast = new Cast();
     const { shop } = await running(cast, ["a"], { childIntensity: 0 });
     for (const generation of [1, 2, 3]) {
@@ -219,7 +219,7 @@ describe("Maximum Restart Intensity", () => {
     expect(cast.nodes("leaf")).toHaveLength(2);
   });
 
-  test("... or terminates itself", async () => {
+  test("... or terminates itself (a node whose onFailed is end, and every owned one)", async () => {
     const cast = new Cast();
     const inner = { children: [cast.child("leaf")], supervision: { childIntensity: 0 } };
     const options = { childIntensity: 0, node: { onFailed: "end" } } as const;
@@ -228,7 +228,7 @@ describe("Maximum Restart Intensity", () => {
     expect(await cast.world.settle(shop.ended)).toBe("failed");
   });
 
-  test('differs: a root "terminates itself" - unless onFailed is "end" it starts all anew after its own delay', async () => {
+  test('differs: "or terminates itself" - a root does so if onFailed is "end"; otherwise it starts all anew after its own delay', async () => {
     const cast = new Cast();
     const { shop } = await running(cast, ["a", "b"], { childIntensity: 0 });
     ENDS.failed(cast.latest("a"));
