@@ -23,8 +23,8 @@ import { quantile } from "./rows.js";
 
 const CHILD = "worker";
 const SUPERVISION = { intensity: 10_000, childIntensity: 10_000, stableMs: 50 };
-/** Least and most time from readiness to the next kill, milliseconds. */
-const RUNNING_MS = [200, 700] as const;
+/** Least and most time from readiness to the next kill, milliseconds: longer than any first delay, which makes it stable. */
+const RUNNING_MS = [350, 850] as const;
 const PATIENCE_MS = 30_000;
 const PROGRAM = new URL("detection-child.mjs", import.meta.url);
 
