@@ -163,6 +163,7 @@ export class Children {
   /** Declares a child at run time; one that joined by itself becomes a declared one by leaving first. */
   declare(id: string, critical: boolean): void {
     this.#add(id, { critical, listed: true });
+    this.#port.linksChanged();
   }
 
   /** Forgets a declared child. */
