@@ -37,7 +37,8 @@ export function checkEnding(tree: SimulatedTree, call: IssuedCall, ending: Endin
   const what = `${call.kind} ${input.value} from ${caller.name} to ${call.path ?? "above"}: ${ending.status} ${code}`;
   journal.note(what);
   const lateMs = nowMs - atMs - timeoutMs - pausedMs(caller, atMs, nowMs);
-  if (lateMs > SLACK_MS + timeoutMs * tree.plan.drift) journal.violated("one-outcome", `${what}, ${lateMs} ms after its deadline`);
+  if (lateMs > SLACK_MS + timeoutMs * tree.plan.drift)
+    journal.violated("one-outcome", `${what}, ${lateMs} ms after its deadline`);
   const wrong = contradiction(tree, call, ending);
   checkEpochs(tree, call, { what, status: ending.status });
   if (wrong !== null) journal.violated("one-outcome", `${what}, but ${wrong}`);

@@ -2,7 +2,14 @@
 import type { Random } from "../../index.js";
 import { seededRandom } from "../prng.js";
 import type { Fault, FaultKind, FaultSchedule } from "./schedule.js";
-import { isActive, isLiving, pausedMs, type SimulatedProcess, type SimulatedTree } from "./simulated-tree.js";
+import {
+  isActive,
+  isLiving,
+  pausedMs,
+  type SimulatedProcess,
+  type SimulatedTree,
+  type Span,
+} from "./simulated-tree.js";
 
 export class Faults {
   readonly log: string[] = [];
@@ -58,6 +65,7 @@ export class Faults {
     blackout: ({ forMs }) => this.#blackout(forMs),
     partition: (fault) => this.#partition(fault),
     rival: ({ path }) => this.#rival(path),
+    usurp: (fault) => this.#usurp(fault),
     feud: ({ path }) => this.#feud(path),
     redeploy: ({ path, forMs }) => this.#redeploy(path, forMs),
     shutdown: ({ path, forMs }) => this.#shutdown(path, forMs),
@@ -127,7 +135,11 @@ export class Faults {
     if (process === undefined) return;
     this.#note(`disconnect ${process.name} for ${forMs}`);
     process.host.disconnect();
-    this.#later(forMs, () => process.host.reconnect());
+    const heal = this.#cutOff([process]);
+    this.#later(forMs, () => {
+      process.host.reconnect();
+      heal();
+    });
   }
 
   /** What it sends and is sent comes late, all at once. */
@@ -135,7 +147,12 @@ export class Faults {
     const process = this.#active(path);
     if (process === undefined) return;
     this.#note(`hold messages of ${process.name} for ${forMs}`);
-    this.#later(forMs, this.#tree.network.hold(process.host.name));
+    const heal = this.#cutOff([process]);
+    const release = this.#tree.network.hold(process.host.name);
+    this.#later(forMs, () => {
+      release();
+      heal();
+    });
   }
 
   /** The server is gone: everybody is disconnected at once, and sends late what it kept. */
@@ -143,8 +160,10 @@ export class Faults {
     const living = this.#tree.everyone();
     this.#note(`blackout for ${forMs}`);
     for (const { host } of living) host.disconnect();
+    const heal = this.#cutOff(living);
     this.#later(forMs, () => {
       for (const { host } of living) host.reconnect();
+      heal();
     });
   }
 
@@ -156,7 +175,22 @@ export class Faults {
     this.#note(`partition below ${path} for ${forMs}: ${draw < 0.5 ? "both ways" : draw < 0.75 ? "out" : "in"}`);
     if (draw < 0.75) this.#tree.network.cut(here, there);
     if (draw < 0.5 || draw >= 0.75) this.#tree.network.cut(there, here);
-    this.#later(forMs, () => this.#tree.network.heal());
+    const span: Span = [this.#tree.nowMs, Infinity];
+    this.#tree.cutOffs.push(span);
+    this.#later(forMs, () => {
+      this.#tree.network.heal();
+      span[1] = this.#tree.nowMs;
+    });
+  }
+
+  /** Notes that messages of these do not arrive in time; the returned function notes the end of it. */
+  #cutOff(processes: readonly SimulatedProcess[]): () => void {
+    const span: Span = [this.#tree.nowMs, Infinity];
+    const hosts = new Set(processes.map(({ host }) => host));
+    for (const process of this.#tree.everyone()) if (hosts.has(process.host)) process.cutOffs.push(span);
+    return () => {
+      span[1] = this.#tree.nowMs;
+    };
   }
 
   /** A second process claims the path: a deployment that starts the new one before it ends the old one. */
@@ -164,6 +198,14 @@ export class Faults {
     if (this.#tree.holder(path) === undefined) return;
     this.#note(`rival at ${path}`);
     this.#tree.spawn(path);
+  }
+
+  /** A process stands still, another one takes its place meanwhile, and it wakes. */
+  #usurp({ path, forMs, draw }: Fault): void {
+    const process = this.#active(path);
+    if (process === undefined) return;
+    this.#pause(process, 2_500 + forMs);
+    this.#later(100 + draw * 1_000, () => this.#rival(path), false);
   }
 
   /** Two deployments of one path, each of which starts again when it is fenced. */

@@ -21,6 +21,8 @@ export type Invariant =
   | "shutdown-deadline"
   | "heals"
   | "sync-before-run"
+  | "no-false-death"
+  | "strategy"
   | "ends-clean"
   | "rests"
   | "no-uncaught";

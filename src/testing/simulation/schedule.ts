@@ -16,6 +16,7 @@ export type FaultKind =
   | "blackout"
   | "partition"
   | "rival"
+  | "usurp"
   | "feud"
   | "redeploy"
   | "shutdown"
@@ -53,6 +54,7 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   blackout: 2,
   partition: 12,
   rival: 4,
+  usurp: 4,
   feud: 1,
   redeploy: 4,
   shutdown: 2,

@@ -1,11 +1,13 @@
 /** One seed: a tree under work and faults, then quiet, then an ordered end. */
 import { watchBudgets } from "./budget-watch.js";
+import { watchFalseDeaths } from "./false-death-watch.js";
 import { Faults } from "./faults.js";
 import { checkRest, checkRivals, checkRuns, Watch } from "./invariants.js";
 import type { Violation } from "./journal.js";
 import { NODES_MIN, planTree } from "./plan.js";
 import { type FaultSchedule, scheduleFaults } from "./schedule.js";
 import { SimulatedTree } from "./simulated-tree.js";
+import { watchStrategies } from "./strategy-watch.js";
 import { Workload } from "./workload.js";
 import { seededRandom } from "../prng.js";
 import { InvalidOptionError } from "../../errors.js";
@@ -73,6 +75,8 @@ async function run(tree: SimulatedTree, schedule: FaultSchedule, faultsMs: numbe
   try {
     void new Watch(tree);
     watchBudgets(tree);
+    watchFalseDeaths(tree);
+    watchStrategies(tree);
     tree.spawnAll();
     await harm(tree, workload, faultsMs);
     recoveryMs = await recover(tree, faults);

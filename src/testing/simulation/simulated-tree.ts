@@ -2,6 +2,7 @@
  * A whole tree in virtual time: simulated processes with one node or several, what their handlers did, and an operator who
  * starts again what has ended and is nobody's child.
  */
+import { compareEpochs } from "../../../machines/epoch.js";
 import {
   type ChildSpec,
   createNode,
@@ -18,7 +19,7 @@ import { seededRandom } from "../prng.js";
 import { SimulatedClock } from "../simulated-clock.js";
 import type { SimulatedHost } from "../simulated-host.js";
 import { SimulatedNetwork } from "../simulated-network.js";
-import { Journal } from "./journal.js";
+import { type HandlerRun, Journal } from "./journal.js";
 import type { PlannedNode, TreePlan } from "./plan.js";
 import { simulatedProcess } from "./simulated-process.js";
 
@@ -40,9 +41,21 @@ export interface SimulatedProcess {
   /** When it was killed; Infinity while it was not. */
   killedAtMs: number;
   /** From when to when it stood still. */
-  readonly pauses: [number, number][];
+  readonly pauses: Span[];
+  /** From when to when its messages were kept back or lost. */
+  readonly cutOffs: Span[];
   /** Promises of this process that have not settled. */
   open: number;
+}
+
+/** From when to when, milliseconds; Infinity while it lasts. */
+export type Span = [number, number];
+
+/** Who holds a path, as its parent sees it. */
+interface Holder {
+  readonly epoch: readonly number[];
+  readonly atMs: number;
+  readonly parent: SimulatedProcess;
 }
 
 export interface WorkInput {
@@ -83,6 +96,10 @@ export class SimulatedTree {
   readonly processes: SimulatedProcess[] = [];
   /** Called with each process when it was made. */
   readonly spawned: ((process: SimulatedProcess) => void)[] = [];
+  /** From when to when parts of the network were apart. */
+  readonly cutOffs: Span[] = [];
+  /** The newest process that a living parent has accepted, by path. */
+  readonly accepted = new Map<string, Holder>();
   /** Whether the operator starts again what ends. */
   isOperated = true;
   /** Probability that a start by a supervisor fails. */
@@ -132,6 +149,7 @@ export class SimulatedTree {
       isDismissed: false,
       killedAtMs: Infinity,
       pauses: [],
+      cutOffs: [],
       open: 0,
     };
     holder.process = process;
@@ -185,7 +203,7 @@ export class SimulatedTree {
   /** Stands a process still for a while, like SIGSTOP and SIGCONT. */
   pause({ name, host }: SimulatedProcess): () => void {
     this.journal.note(`pause ${name}`);
-    const span: [number, number] = [this.nowMs, Infinity];
+    const span: Span = [this.nowMs, Infinity];
     for (const process of this.processes) if (process.host === host) process.pauses.push(span);
     host.pause();
     return () => {
@@ -349,6 +367,7 @@ export class SimulatedTree {
     const { path, commandId, epoch } = context;
     const run = { id: commandId, value: input.value, path, process, epoch: epoch.join("."), hasEnded: false };
     this.journal.ran(run);
+    checkPlace(this, this.processes[process] as SimulatedProcess, run);
     const { count = 0 } = (this.processes[process]?.node.synced?.document ?? {}) as Partial<Document>;
     if (count < input.minCount) {
       this.journal.violated("sync-before-run", `${host.name} ran ${input.value} with the document ${count}`);
@@ -380,3 +399,24 @@ export function pausedMs({ pauses }: SimulatedProcess, fromMs: number, untilMs: 
   for (const [start, end] of pauses) totalMs += Math.max(0, Math.min(end, untilMs) - Math.max(start, fromMs));
   return totalMs;
 }
+
+/**
+ * Who stood still while its parent accepted another process starts nothing when it wakes: its parent has to confirm first
+ * that it holds its path. Who lost its parent goes on as an orphan.
+ */
+function checkPlace(tree: SimulatedTree, process: SimulatedProcess, { epoch, value }: HandlerRun): void {
+  const holder = tree.accepted.get(process.path);
+  if (holder === undefined || !isLiving(holder.parent) || process.node.status.reasons.includes("uplink")) return;
+  if (compareEpochs(holder.epoch, epoch.split(".").map(Number)) <= 0) return;
+  const pauseMs = tree.plan.options.failureDetector?.pauseMs ?? 0;
+  const wasAsleep = ([fromMs, untilMs]: Span): boolean =>
+    fromMs < holder.atMs && holder.atMs < untilMs && untilMs - fromMs > pauseMs * CERTAIN_STALL;
+  if (!process.pauses.some(wasAsleep)) return;
+  tree.journal.violated(
+    "no-stale-effect",
+    `${process.name} woke and ran ${value}, although ${holder.epoch.join(".")} holds its path`,
+  );
+}
+
+/** A stall is noticed by a late beat, so that one that is hardly longer than the limit may pass. */
+const CERTAIN_STALL = 2;
