@@ -70,11 +70,7 @@ export class Watch {
       if (state !== "opening") return;
       const before = accepted.get(id) ?? [];
       accepted.set(id, parseEpoch(epoch));
-      this.#tree.accepted.set(`${process.path}.${id}`, {
-        epoch: parseEpoch(epoch),
-        atMs: this.#tree.nowMs,
-        parent: process,
-      });
+      this.#tree.noteAccepted(`${process.path}.${id}`, { epoch, atMs: this.#tree.nowMs, parent: process });
       if (compareEpochs(parseEpoch(epoch), before) < 0) {
         this.#tree.journal.violated("one-live-epoch", `${name} accepts ${id} ${epoch} after ${before.join(".")}`);
       }

@@ -2,7 +2,6 @@
  * A whole tree in virtual time: simulated processes with one node or several, what their handlers did, and an operator who
  * starts again what has ended and is nobody's child.
  */
-import { compareEpochs } from "../../../machines/epoch.js";
 import {
   type ChildSpec,
   createNode,
@@ -51,9 +50,9 @@ export interface SimulatedProcess {
 /** From when to when, milliseconds; Infinity while it lasts. */
 export type Span = [number, number];
 
-/** Who holds a path, as its parent sees it. */
+/** Who came to hold a path, as its parent sees it. */
 interface Holder {
-  readonly epoch: readonly number[];
+  readonly epoch: string;
   readonly atMs: number;
   readonly parent: SimulatedProcess;
 }
@@ -98,8 +97,8 @@ export class SimulatedTree {
   readonly spawned: ((process: SimulatedProcess) => void)[] = [];
   /** From when to when parts of the network were apart. */
   readonly cutOffs: Span[] = [];
-  /** The newest process that a living parent has accepted, by path. */
-  readonly accepted = new Map<string, Holder>();
+  /** Whom parents have accepted at each path, the latest last. */
+  readonly accepted = new Map<string, Holder[]>();
   /** Whether the operator starts again what ends. */
   isOperated = true;
   /** Probability that a start by a supervisor fails. */
@@ -185,6 +184,12 @@ export class SimulatedTree {
   /** The newest living process of a path. */
   holder(path: string): SimulatedProcess | undefined {
     return this.claimants(path).at(-1);
+  }
+
+  noteAccepted(path: string, holder: Holder): void {
+    const holders = this.accepted.get(path);
+    if (holders === undefined) this.accepted.set(path, [holder]);
+    else holders.push(holder);
   }
 
   /** Kills like SIGKILL: every node of the process. */
@@ -405,16 +410,18 @@ export function pausedMs({ pauses }: SimulatedProcess, fromMs: number, untilMs: 
  * that it holds its path. Who lost its parent goes on as an orphan.
  */
 function checkPlace(tree: SimulatedTree, process: SimulatedProcess, { epoch, value }: HandlerRun): void {
-  const holder = tree.accepted.get(process.path);
-  if (holder === undefined || !isLiving(holder.parent) || process.node.status.reasons.includes("uplink")) return;
-  if (compareEpochs(holder.epoch, epoch.split(".").map(Number)) <= 0) return;
+  const holders = tree.accepted.get(process.path) ?? [];
+  const holder = holders.at(-1);
+  if (holder === undefined || holder.epoch === epoch || !isLiving(holder.parent)) return;
+  const wasAccepted = holders.some((former) => former.parent === holder.parent && former.epoch === epoch);
+  if (!wasAccepted || process.node.status.reasons.includes("uplink")) return;
   const pauseMs = tree.plan.options.failureDetector?.pauseMs ?? 0;
   const wasAsleep = ([fromMs, untilMs]: Span): boolean =>
     fromMs < holder.atMs && holder.atMs < untilMs && untilMs - fromMs > pauseMs * CERTAIN_STALL;
   if (!process.pauses.some(wasAsleep)) return;
   tree.journal.violated(
     "no-stale-effect",
-    `${process.name} woke and ran ${value}, although ${holder.epoch.join(".")} holds its path`,
+    `${process.name} woke and ran ${value}, although ${holder.epoch} holds its path`,
   );
 }
 
