@@ -72,13 +72,13 @@ test.each([1, 2, 3, 4, 5, 6])("at random, with failures and an end, settle all (
   const decisions = decisionsOf(shop);
   await world.up(shop);
   const promises: Promise<unknown>[] = [];
-  const operations = [
-    (index: number) => promises.push(shop.startChild((children[index] as (typeof children)[0]).spec)),
-    (index: number) => promises.push(shop.terminateChild(ids[index] as string)),
-    (index: number) => promises.push(shop.restartChild(ids[index] as string)),
-    (index: number) => void promises.push((async () => shop.deleteChild(ids[index] as string))()),
-    (index: number) => void children[index]?.incarnations.processes.at(-1)?.kill(),
-    (index: number) => void children[index]?.incarnations.processes.at(-1)?.stop(),
+  const operations: readonly ((index) => unknown)[] = [
+    (index) => promises.push(shop.startChild((children[index] as (typeof children)[0]).spec)),
+    (index) => promises.push(shop.terminateChild(ids[index] as string)),
+    (index) => promises.push(shop.restartChild(ids[index] as string)),
+    (index) => promises.push((async () => shop.deleteChild(ids[index] as string))()),
+    (index) => children[index]?.incarnations.processes.at(-1)?.kill(),
+    (index) => children[index]?.incarnations.processes.at(-1)?.stop(),
   ];
   for (let step = 0; step < 150; step++) {
     pick(operations)(Math.floor(random() * ids.length));
