@@ -39,6 +39,7 @@ export class Cast {
   /** What each start was given, by the child's id. */
   readonly contexts = new Map<string, StartContext[]>();
   readonly #nodes = new Map<string, Node[]>();
+  readonly #gones = new Map<string, number>();
 
   constructor(world = new World()) {
     this.world = world;
@@ -59,8 +60,14 @@ export class Cast {
         if (startsInMs > 0) await this.#sleep(startsInMs);
         const fault = this.faults.get(context.id);
         if (fault !== undefined) throw fault;
-        const started = await inProcess((given) => this.#node(given, node)).start(context);
-        return this.#witness(context.id, started, { exitsInMs, isDeaf });
+        const before = this.nodes(context.id).length;
+        try {
+          const started = await inProcess((given) => this.#node(given, node)).start(context);
+          return this.#witness(context.id, started, { exitsInMs, isDeaf });
+        } catch (error) {
+          if (this.nodes(context.id).length > before) this.#gone(context.id);
+          throw error;
+        }
       },
     };
   }
@@ -73,6 +80,11 @@ export class Cast {
   /** The incarnations of a child that came to life. */
   nodes(id: string): readonly Node[] {
     return this.#nodes.get(id) ?? [];
+  }
+
+  /** How many of them are not gone. */
+  alive(id: string): number {
+    return this.nodes(id).length - (this.#gones.get(id) ?? 0);
   }
 
   latest(id: string): Node {
@@ -106,7 +118,7 @@ export class Cast {
     const exited = started.exited.then(async (exit) => {
       if (isDeaf) await killed;
       else if (exitsInMs > 0) await Promise.race([this.#sleep(exitsInMs), killed]);
-      this.journal.push(`${id} is gone`);
+      this.#gone(id);
       return exit;
     });
     const stop = (timeoutMs: number): void => {
@@ -119,6 +131,11 @@ export class Cast {
       end[0]?.();
     };
     return { exited, stop, kill } satisfies StartedChild;
+  }
+
+  #gone(id: string): void {
+    this.journal.push(`${id} is gone`);
+    this.#gones.set(id, (this.#gones.get(id) ?? 0) + 1);
   }
 
   #sleep(ms: number): Promise<void> {

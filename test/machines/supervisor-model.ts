@@ -420,6 +420,8 @@ export class SupervisorModel {
     const isActive = ["starting", "running", "stopping"].includes(own?.state ?? "");
     if (own?.wanted !== child.wanted) complain("wanted", id);
     if (isActive !== (process !== undefined)) complain("who lives", { id, state: own?.state });
+    const isScheduled = own.state === "restarting" || own.state === "cooling";
+    if (this.isHalted && isScheduled) complain("a halted supervisor schedules nothing", id);
     if (own.history.length > this.options.childIntensity + 1) complain("a history is bounded", own.history.length);
     const isLost = !this.isHalted && !child.wanted && !child.isOver && child.plan.restart !== "temporary";
     if (isLost) complain("no child is lost", id);
