@@ -11,6 +11,7 @@ import {
   WrongStateError,
 } from "../errors.js";
 import {
+  assertProgress,
   type ChildSpec,
   type DynamicChild,
   type ResolvedChildSpec,
@@ -138,10 +139,13 @@ export class ChildOperations {
   }
 
   #resolve(child: ChildSpec | DynamicChild): ResolvedChildSpec {
-    const { autoShutdown, template } = this.#port.core.options.supervision;
+    const { heartbeat, supervision } = this.#port.core.options;
+    const { autoShutdown, template } = supervision;
     if (typeof child !== "object" || child === null) throw new InvalidOptionError("child", child, "an object");
     if (template === null || "start" in child || "remote" in child) {
-      return resolveChildSpec("child", child as ChildSpec, autoShutdown);
+      const resolved = resolveChildSpec("child", child as ChildSpec, autoShutdown);
+      if (resolved.owned !== null) assertProgress("child", resolved.owned.spec, heartbeat.maxMs);
+      return resolved;
     }
     const { id = this.#freeId(), args } = child as DynamicChild;
     return resolveDynamicChild(template, { id, args }, autoShutdown);

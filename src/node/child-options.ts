@@ -230,7 +230,7 @@ function resolveProgress(option: string, { requireProgress }: ChildTemplate): Re
 export function resolveSupervision(options: SupervisionOptions): ResolvedSupervision {
   known("supervision", record("supervision", options), SUPERVISION_OPTIONS);
   const { strategy = "one_for_one", autoShutdown = "never", cooldownMs = null, template = null } = options;
-  const { baseMs = 100, maxMs = 30_000 } = options.backoff ?? {};
+  const { baseMs = 100, maxMs = 30_000 } = knownBackoff(options.backoff ?? {});
   atLeast(
     "supervision.backoff.maxMs",
     maxMs,
@@ -253,6 +253,21 @@ export function resolveSupervision(options: SupervisionOptions): ResolvedSupervi
   // What is wrong with the template is told now, not at the first child.
   if (template !== null) resolveDynamicChild(template, { id: "1", args: undefined }, resolved.autoShutdown);
   return resolved;
+}
+
+function knownBackoff(backoff: Partial<BackoffOptions>): Partial<BackoffOptions> {
+  known("supervision.backoff", record("supervision.backoff", backoff), ["baseMs", "maxMs"]);
+  return backoff;
+}
+
+/** Progress is told with the heartbeat: nobody makes any between two. @throws InvalidOptionError */
+export function assertProgress(
+  option: string,
+  child: Pick<ChildTemplate, "requireProgress">,
+  heartbeatMaxMs: number,
+): void {
+  const withinMs = child.requireProgress?.withinMs ?? Infinity;
+  atLeast(`${option}.requireProgress.withinMs`, withinMs, "2 × heartbeat.maxMs", 2 * heartbeatMaxMs);
 }
 
 /** How often something may happen: 0 means never. */

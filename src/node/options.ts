@@ -12,6 +12,7 @@ import type { Transport } from "../transport/transport.js";
 import type { Commands } from "./handlers.js";
 import { assertCommands } from "./handlers.js";
 import {
+  assertProgress,
   type ChildSpec,
   type ResolvedChildSpec,
   type ResolvedSupervision,
@@ -291,12 +292,11 @@ function resolveThresholds(options: NodeOptions): Thresholds {
   return thresholds;
 }
 
-/** Progress is told with the heartbeat: nobody makes any between two. */
-function assertProgress({ children, heartbeat }: ResolvedNodeOptions): void {
+function assertAllProgress({ children, supervision, heartbeat }: ResolvedNodeOptions): void {
   for (const [index, { owned }] of children.entries()) {
-    const withinMs = owned?.progress?.withinMs ?? Infinity;
-    atLeast(`children[${index}].requireProgress.withinMs`, withinMs, "2 × heartbeat.maxMs", 2 * heartbeat.maxMs);
+    if (owned !== null) assertProgress(`children[${index}]`, owned.spec, heartbeat.maxMs);
   }
+  if (supervision.template !== null) assertProgress("supervision.template", supervision.template, heartbeat.maxMs);
 }
 
 function assertRelations(options: ResolvedNodeOptions): void {
@@ -304,7 +304,7 @@ function assertRelations(options: ResolvedNodeOptions): void {
   atLeast("heartbeat.maxMs", heartbeat.maxMs, "heartbeat.minMs", heartbeat.minMs);
   atLeast("backoff.maxMs", backoff.maxMs, "backoff.baseMs", backoff.baseMs);
   atLeast("childrenMax", childrenMax, "the number of listed children", children.length);
-  assertProgress(options);
+  assertAllProgress(options);
   const suspicionMs = heartbeat.maxMs + failureDetector.pauseMs;
   if (failureDetector.deadMs <= suspicionMs) {
     const rule = `> heartbeat.maxMs + failureDetector.pauseMs (${suspicionMs})`;

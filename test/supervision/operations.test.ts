@@ -89,6 +89,7 @@ describe("startChild", () => {
       [{ id: "c", start, restart: "always" } as never, "INVALID_OPTION"],
       [{ id: "c", start, restarts: 3 } as never, "INVALID_OPTION"],
       [{ id: "c", start: 5 } as never, "INVALID_OPTION"],
+      [{ id: "c", start, requireProgress: { withinMs: 3_999 } }, "INVALID_OPTION"],
       [null as never, "INVALID_OPTION"],
       [{ args: 5 } as never, "INVALID_PATH"],
     ];

@@ -1,11 +1,12 @@
 /** Progress, not only liveness: a live child that gets nowhere is ended and started again by the same rules. */
 import { describe, expect, test } from "vitest";
+import type { ProgressRequirement } from "../../src/index.js";
 import { forever, states, World } from "../node/kit.js";
 import { type ChildParts, family, only } from "./kit.js";
 
 const WITHIN_MS = 10_000;
 
-async function running(requireProgress: ChildParts["requireProgress"], child: ChildParts = {}) {
+async function running(requireProgress: ProgressRequirement, child: ChildParts = {}) {
   const world = new World();
   const parts = family(world, ["a", "b"], { each: { a: { ...child, requireProgress } } });
   await world.up(parts.shop);
