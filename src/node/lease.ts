@@ -47,12 +47,12 @@ export class Lease {
     if (this.#confirmingSeq > 0 && acknowledged >= this.#confirmingSeq) this.renew();
   }
 
-  /** Something changed that `isValid` asks about. */
+  /** Something changed that `isValid` asks about. A session that ended does not answer whether we were replaced before. */
   reconsider(): void {
     this.#port.renewed();
   }
 
-  /** The parent has just granted us a session, or there is none. */
+  /** The parent has just given its word, or a session. */
   renew(): void {
     this.#confirmingSeq = 0;
     this.#port.renewed();

@@ -164,6 +164,27 @@ describe("the self-lease", () => {
     expect(ran).toEqual([1]);
   });
 
+  // A partition kept a process that had been replaced from its parent; once it took that for dead, it ran what was queued.
+  test.each(order)("without that word the parent's death sets nothing going (%s)", async (_, resume) => {
+    const world = new World();
+    const ran: number[] = [];
+    const shop = world.node({ path: "shop", children: [{ id: "a" }, { id: "b" }], commandTimeoutMs: 60_000 });
+    const a = world.node({ path: "shop.a", commands: { work: (n: number) => ran.push(n) } });
+    await world.up(shop, a, world.node({ path: "shop.b" }));
+    await world.run(60_000);
+    world.processOf(a).stop();
+    void shop.tryCommand("a", "work", 1);
+    await world.run(6_000);
+    world.processOf(shop).passes = () => false;
+    world.processOf(a).continue(resume);
+    await world.until(() => a.state === "DEGRADED");
+    await world.run(30_000);
+    expect([ran, a.status.queued]).toEqual([[], 1]);
+    world.processOf(shop).passes = () => true;
+    await world.until(() => a.state === "SYNCHRONIZED");
+    expect(ran).toEqual([1]);
+  });
+
   test.each(order)("a short stall needs no confirmation (%s)", async (_, resume) => {
     const world = new World();
     const ran: number[] = [];
