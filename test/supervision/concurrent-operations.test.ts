@@ -72,7 +72,7 @@ test.each([1, 2, 3, 4, 5, 6])("at random, with failures and an end, settle all (
   const decisions = decisionsOf(shop);
   await world.up(shop);
   const promises: Promise<unknown>[] = [];
-  const operations: readonly ((index) => unknown)[] = [
+  const operations: readonly ((index: number) => unknown)[] = [
     (index) => promises.push(shop.startChild((children[index] as (typeof children)[0]).spec)),
     (index) => promises.push(shop.terminateChild(ids[index] as string)),
     (index) => promises.push(shop.restartChild(ids[index] as string)),

@@ -16,9 +16,9 @@ function refusal(options: Partial<NodeOptions>): unknown {
 
 type Loose = Readonly<Record<string, unknown>>;
 const child = (spec: Loose): Partial<NodeOptions> => ({
-  children: [{ id: "ok" }, { id: "a", start, ...spec } as never],
+  children: [{ id: "ok" }, { id: "a", start, ...spec }],
 });
-const supervision = (options: Loose): Partial<NodeOptions> => ({ supervision: options as never });
+const supervision = (options: Loose): Partial<NodeOptions> => ({ supervision: options });
 
 const DELAYS = [0, -1, Number.NaN, Infinity, 2 ** 31, "5"];
 const COUNTS = [-1, 1.5, Number.NaN, Infinity, 2 ** 60, "5", null];
