@@ -26,9 +26,11 @@ export interface PortTransportNames {
   readonly connected: boolean;
 }
 
-/** Messages under way in one direction before further ones are dropped, and how often their receipt is acknowledged. */
-const WINDOW = 8_192;
-const ACK_EVERY = 256;
+/** What may be under way in one direction before more is dropped, and after how much its receipt is acknowledged. */
+const WINDOW_MESSAGES = 8_192;
+const WINDOW_BYTES = 64 * 1_048_576;
+const ACK_MESSAGES = 256;
+const ACK_BYTES = 1_048_576;
 
 const TAG = "ft.transport";
 
@@ -37,8 +39,8 @@ type Part = readonly [tag: string, kind: string, ...rest: unknown[]];
 /** Sends within a window, and acknowledges what comes. */
 class Flow {
   readonly #port: MessagePort;
-  #underWay = 0;
-  #unacknowledged = 0;
+  readonly #underWay = { messages: 0, bytes: 0 };
+  readonly #unacknowledged = { messages: 0, bytes: 0 };
 
   constructor(port: MessagePort) {
     this.#port = port;
@@ -49,22 +51,36 @@ class Flow {
     this.#port.post([TAG, kind, ...rest]);
   }
 
-  /** Sends what may be lost. */
-  message(kind: string, ...rest: unknown[]): void {
-    if (this.#underWay >= WINDOW) return;
-    this.#underWay++;
-    this.control(kind, ...rest);
+  /** Sends what may be lost. The copy is exact: a channel clones the whole buffer behind a payload, often a large pool. */
+  message(kind: string, subject: string, payload: Uint8Array, ...rest: unknown[]): void {
+    const underWay = this.#underWay;
+    // One message always fits, however large.
+    const isFull = underWay.bytes > 0 && underWay.bytes + payload.length > WINDOW_BYTES;
+    if (isFull || underWay.messages >= WINDOW_MESSAGES) return;
+    underWay.messages++;
+    underWay.bytes += payload.length;
+    this.control(kind, subject, new Uint8Array(payload), ...rest);
   }
 
-  received(): void {
-    if (++this.#unacknowledged < ACK_EVERY) return;
-    this.control("ack", this.#unacknowledged);
-    this.#unacknowledged = 0;
+  /** Whatever it was: it took its place in the other side's window. */
+  received(payload: unknown): void {
+    const received = this.#unacknowledged;
+    received.messages++;
+    received.bytes += payload instanceof Uint8Array ? payload.length : 0;
+    if (received.messages < ACK_MESSAGES && received.bytes < ACK_BYTES) return;
+    this.control("ack", received.messages, received.bytes);
+    received.messages = 0;
+    received.bytes = 0;
   }
 
-  acknowledged(count: unknown): void {
-    if (typeof count === "number" && count > 0) this.#underWay = Math.max(0, this.#underWay - count);
+  acknowledged(messages: unknown, bytes: unknown): void {
+    this.#underWay.messages = lessened(this.#underWay.messages, messages);
+    this.#underWay.bytes = lessened(this.#underWay.bytes, bytes);
   }
+}
+
+function lessened(value: number, by: unknown): number {
+  return typeof by === "number" && by > 0 ? Math.max(0, value - by) : value;
 }
 
 /** The side that has no broker. */
@@ -107,7 +123,7 @@ export class PortTransport implements Transport {
   publish(subject: string, payload: Uint8Array, { ttlMs = 0 }: PublishOptions = {}): void {
     if (this.#closed) throw new TransportClosedError();
     if (payload.length > this.maxPayloadBytes) throw new PayloadTooLargeError(payload.length, this.maxPayloadBytes);
-    this.#flow.message("publish", subject, new Uint8Array(payload), ttlMs);
+    this.#flow.message("publish", subject, payload, ttlMs);
   }
 
   subscribe(subject: string, listener: MessageListener): Subscription {
@@ -134,15 +150,15 @@ export class PortTransport implements Transport {
 
   #receive(message: unknown): void {
     if (!isPart(message)) return;
-    const [, kind, first, subject, payload] = message;
+    const [, kind, first, second, third] = message;
     if (kind === "connected" && typeof first === "boolean") this.#setConnected(first);
-    else if (kind === "ack") this.#flow.acknowledged(first);
-    else if (kind === "message" && typeof first === "string") this.#deliver(first, subject, payload);
+    else if (kind === "ack") this.#flow.acknowledged(first, second);
+    else if (kind === "message") this.#deliver(first, second, third);
   }
 
-  #deliver(pattern: string, subject: unknown, payload: unknown): void {
-    this.#flow.received();
-    const set = this.#sets.get(pattern);
+  #deliver(subject: unknown, payload: unknown, pattern: unknown): void {
+    this.#flow.received(payload);
+    const set = typeof pattern === "string" ? this.#sets.get(pattern) : undefined;
     if (set === undefined || typeof subject !== "string" || !(payload instanceof Uint8Array)) return;
     deliver(set, payload, subject, this.#subscriptions.stamp());
   }
@@ -160,8 +176,8 @@ export function lendTransport(port: MessagePort, transport: Transport): () => vo
   const subscriptions = new Map<string, Subscription>();
   const ends = new Set<() => void>();
   const lend = (kind: string, args: readonly unknown[]): void => {
-    if (kind === "publish") flow.received();
-    LENDING[kind]?.({ flow, transport, subscriptions }, args);
+    if (kind === "publish") flow.received(args[1]);
+    if (Object.hasOwn(LENDING, kind)) LENDING[kind]?.({ flow, transport, subscriptions }, args);
   };
   const connection = transport.onConnection((connected) => flow.control("connected", connected));
   ends.add(() => connection.unsubscribe());
@@ -185,7 +201,7 @@ interface Loan {
 
 const LENDING: Readonly<Record<string, (loan: Loan, args: readonly unknown[]) => void>> = {
   "connected?": ({ flow, transport }) => flow.control("connected", transport.connected),
-  ack: ({ flow }, [count]) => flow.acknowledged(count),
+  ack: ({ flow }, [messages, bytes]) => flow.acknowledged(messages, bytes),
   publish: ({ transport }, [subject, payload, ttlMs]) => {
     if (typeof subject !== "string" || !(payload instanceof Uint8Array)) return;
     tryTo(() => transport.publish(subject, payload, { ttlMs: typeof ttlMs === "number" ? ttlMs : 0 }));
@@ -193,7 +209,7 @@ const LENDING: Readonly<Record<string, (loan: Loan, args: readonly unknown[]) =>
   subscribe: ({ flow, transport, subscriptions }, [pattern]) => {
     if (typeof pattern !== "string" || subscriptions.has(pattern)) return;
     tryTo(() => {
-      const listener: MessageListener = (payload, subject) => flow.message("message", pattern, subject, payload);
+      const listener: MessageListener = (payload, subject) => flow.message("message", subject, payload, pattern);
       subscriptions.set(pattern, transport.subscribe(pattern, listener));
     });
   },
