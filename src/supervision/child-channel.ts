@@ -1,7 +1,7 @@
 /**
  * What a starter and its child in another thread or process say to each other, beside the transport's messages:
  *
- *   child → starter   hello · started · refused(code, message) · ended(reason, failure)
+ *   child → starter   hello · started · refused(code, message) · ended(reason, failure) · crashed(message)
  *   starter → child   start(order) · stop(timeoutMs)
  *
  * The child speaks first, so that nothing is lost while its program loads.
@@ -25,7 +25,8 @@ export type FromChild =
   | readonly [tag: string, kind: "hello"]
   | readonly [tag: string, kind: "started"]
   | readonly [tag: string, kind: "refused", code: string, message: string]
-  | readonly [tag: string, kind: "ended", reason: string, failure: string | null];
+  | readonly [tag: string, kind: "ended", reason: string, failure: string | null]
+  | readonly [tag: string, kind: "crashed", message: string];
 
 export type ToChild =
   | readonly [tag: string, kind: "start", order: StartOrder]

@@ -1,5 +1,7 @@
 /** Children in processes of their own, forked from this one. */
 import { type ChildProcess, fork, type StdioOptions } from "node:child_process";
+import { cloneable, environment, known, strings } from "./program-options.js";
+import { InvalidOptionError } from "../errors.js";
 import { programPath } from "./program-url.js";
 import { type RawExit, type SeparateChild, startSeparate } from "./separate-child.js";
 import type { Starter } from "./starter.js";
@@ -19,8 +21,10 @@ export interface ChildProcessOptions {
    */
   readonly outlivesParent?: boolean;
   /** Input and output, as for `fork`; "ipc" is added. @default this process's, or "ignore" if it outlives it */
-  readonly stdio?: "inherit" | "ignore" | readonly ("inherit" | "ignore" | number)[];
+  readonly stdio?: "inherit" | "ignore" | readonly StdioStream[];
 }
+
+type StdioStream = "inherit" | "ignore" | number;
 
 /**
  * Starts children as forked processes that run the module at `url`, which calls `runChild`. Over NATS, give each a
@@ -30,37 +34,63 @@ export interface ChildProcessOptions {
  */
 export function childProcess(url: URL | string, options: ChildProcessOptions = {}): Starter {
   const program = programPath("url", url);
-  const { data, argv = [], execArgv, env = {}, outlivesParent = false } = options;
-  const stdio = toStdio(options.stdio ?? (outlivesParent ? "ignore" : "inherit"));
+  known(options, ["data", "argv", "execArgv", "env", "outlivesParent", "stdio"]);
+  const { execArgv, env = {}, outlivesParent = false } = options;
+  if (typeof outlivesParent !== "boolean")
+    throw new InvalidOptionError("outlivesParent", outlivesParent, "true or false");
+  const data = cloneable("data", options.data);
+  const argv = strings("argv", options.argv ?? []);
+  environment("env", env);
+  const given = {
+    serialization: "advanced",
+    detached: outlivesParent,
+    stdio: toStdio(options.stdio ?? (outlivesParent ? "ignore" : "inherit")),
+    ...(execArgv === undefined ? {} : { execArgv: strings("execArgv", execArgv) }),
+  } as const;
   return {
     outlivesParent,
-    start: (context) => {
-      const child = fork(program, [...argv], {
-        env: { ...process.env, ...env },
-        serialization: "advanced",
-        detached: outlivesParent,
-        stdio,
-        ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
-      });
+    start: async (context) => {
+      context.signal.throwIfAborted();
+      const child = fork(program, argv, { ...given, env: environment("env", env) });
       return startSeparate(asSeparate(child), context, { data, outlivesParent });
     },
   };
 }
 
 function toStdio(stdio: NonNullable<ChildProcessOptions["stdio"]>): StdioOptions {
-  const streams = typeof stdio === "string" ? [stdio, stdio, stdio] : [...stdio];
-  return [...streams, "ipc"];
+  const streams: readonly unknown[] = typeof stdio === "string" ? [stdio, stdio, stdio] : stdio;
+  if (!Array.isArray(streams) || !streams.every(isStream)) {
+    throw new InvalidOptionError("stdio", stdio, '"inherit", "ignore", or an array of these and of file descriptors');
+  }
+  return [...(streams as StdioStream[]), "ipc"];
+}
+
+function isStream(stream: unknown): boolean {
+  return stream === "inherit" || stream === "ignore" || (Number.isSafeInteger(stream) && Number(stream) >= 0);
+}
+
+/** How long what it said last may take to arrive after its exit, milliseconds. */
+const LAST_WORDS_MS = 1_000;
+
+/** Resolves when it has exited and all that it said has been heard. */
+function goneOf(child: ChildProcess): Promise<RawExit> {
+  return new Promise((resolve) => {
+    // It could not be created at all, or, which is no end, a signal could not be sent.
+    child.on("error", (error) => {
+      if (child.pid === undefined) resolve({ code: null, detail: error.message });
+    });
+    child.once("exit", (code, signal) => {
+      const gone = (): void => resolve({ code, detail: signal ?? "" });
+      if (!child.connected) return gone();
+      child.once("disconnect", gone);
+      setTimeout(gone, LAST_WORDS_MS).unref();
+    });
+  });
 }
 
 function asSeparate(child: ChildProcess): SeparateChild {
   return {
-    gone: new Promise<RawExit>((resolve) => {
-      // It could not be created at all.
-      child.once("error", (error) => {
-        if (child.pid === undefined) resolve({ code: null, detail: error.message });
-      });
-      child.once("exit", (code, signal) => resolve({ code, detail: signal ?? "" }));
-    }),
+    gone: goneOf(child),
     post: (message) => {
       // Without a callback a failed send would be an uncaught error.
       if (child.connected) child.send(message as object, () => {});

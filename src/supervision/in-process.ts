@@ -61,7 +61,8 @@ async function discard(node: StartableNode): Promise<void> {
   await node.stop({ timeoutMs: AT_ONCE_MS, reason: "start failed" });
 }
 
-function assertNode(node: StartableNode, path: string): void {
+/** Users' functions return what they like. @throws InvalidOptionError */
+export function assertNode(node: StartableNode, path: string): void {
   const candidate = node as Partial<StartableNode> | null | undefined;
   if (typeof candidate?.start !== "function" || typeof candidate.shutdownTree !== "function") {
     throw new InvalidOptionError("start", node, "a function that returns a node made by createNode");

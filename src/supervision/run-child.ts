@@ -2,17 +2,18 @@
  * The child's side: what the program of a worker thread or of a forked process calls.
  *
  * R1. When the node has ended the thread or process ends: by itself, or after a while regardless of what is left in it.
- * R2. A process whose parent's process is gone ends in order, unless it is to outlive it.
+ * R2. A process whose parent's process is gone ends in order, unless it is to outlive it; also while its node is made.
+ * R3. Signals of a terminal are its parent's to answer: a process ignores SIGINT, and its node stops at SIGTERM.
  */
 import { isMainThread, parentPort } from "node:worker_threads";
 import { realClock } from "../health/real-clock.js";
 import { type MessagePort, PortTransport } from "../transport/port-transport.js";
 import type { Clock, Random } from "../health/clock.js";
 import type { Transport } from "../transport/transport.js";
-import { WrongStateError } from "../errors.js";
+import { InvalidOptionError, WrongStateError } from "../errors.js";
 import { asToChild, EXIT_DEPENDENCY_DOWN, fromChild, type StartOrder } from "./child-channel.js";
 import { exitOfEnd } from "./exit.js";
-import { type StartableNode, watchFailure } from "./in-process.js";
+import { assertNode, type StartableNode, watchFailure } from "./in-process.js";
 
 /** What a child's program is given. */
 export interface ChildContext {
@@ -29,6 +30,8 @@ export interface ChildContext {
   readonly args: unknown;
   /** What the starter gave. */
   readonly data: unknown;
+  /** Aborts when the node is no longer wanted before it is made: the parent's process is gone, or a SIGTERM came. */
+  readonly signal: AbortSignal;
 }
 
 export interface RunChildOptions {
@@ -42,34 +45,82 @@ interface ParentChannel extends MessagePort {
   close(): Promise<void>;
 }
 
-/** How long a process whose parent is gone may take to shut its tree down, milliseconds. */
+/** How long a process whose parent is gone may take to shut its tree down, and to exit, milliseconds. */
 const ORPHAN_TIMEOUT_MS = 3_000;
+const ORPHAN_EXIT_MS = 4_000;
+
+/** How long a node may take to stop at SIGTERM, and its process to exit, milliseconds. */
+const TERMINATION_TIMEOUT_MS = 5_000;
+const TERMINATION_EXIT_MS = 10_000;
+
+/** A program runs one child: its process ends with it. */
+let isCalled = false;
 
 /**
- * Runs the node that `build` makes, as its supervisor's child. Resolves when the node has ended.
+ * Runs the node that `build` makes, as its supervisor's child. Resolves when the node has ended; the thread or process then
+ * ends, too.
  *
- * @throws WrongStateError when the program was not started by `workerThread` or `childProcess`
+ * @throws InvalidOptionError; WrongStateError when the program was not started by `workerThread` or `childProcess`, or has
+ * called this before
  */
 export async function runChild(
   build: (context: ChildContext) => StartableNode | Promise<StartableNode>,
   { exitTimeoutMs = 5_000 }: RunChildOptions = {},
 ): Promise<void> {
+  if (!(exitTimeoutMs >= 0 && exitTimeoutMs < 2 ** 31)) {
+    throw new InvalidOptionError("exitTimeoutMs", exitTimeoutMs, "a number of milliseconds >= 0");
+  }
   const channel = parentChannel();
+  if (isCalled) throw new WrongStateError("runChild was called before: a program runs one child");
+  isCalled = true;
   const order = await hello(channel);
   const transport = new PortTransport(channel, order);
-  const node = await startNode(channel, order, () => build(contextOf(order, transport)));
+  const life = new Life();
+  const forget = isMainThread ? watchProcess({ channel, transport, life, order }) : () => {};
+  const node = await startNode(channel, life, order.path, () => build(contextOf(order, transport, life.signal)));
   if (node !== null) {
     channel.post(fromChild("started"));
-    await untilEnded(channel, transport, { node, outlivesParent: order.outlivesParent });
+    await untilEnded(channel, life, node);
   }
+  forget();
   await transport.close();
   await channel.close();
   setTimeout(() => process.exit(), exitTimeoutMs).unref();
 }
 
-function contextOf(order: StartOrder, transport: Transport): ChildContext {
+function contextOf(order: StartOrder, transport: Transport, signal: AbortSignal): ChildContext {
   const { path, id, generation, args, data } = order;
-  return { path, id, generation, args, data, transport, clock: realClock, random: Math.random };
+  return { path, id, generation, args, data, transport, clock: realClock, random: Math.random, signal };
+}
+
+/** What can be ended at any time: first the making of the node, then the node. */
+class Life {
+  readonly #abort = new AbortController();
+  #node: StartableNode | null = null;
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get hasNode(): boolean {
+    return this.#node !== null;
+  }
+
+  /** From now on it is the node that ends. */
+  begin(node: StartableNode): void {
+    this.signal.throwIfAborted();
+    this.#node = node;
+  }
+
+  shutDown(timeoutMs: number, reason: string): void {
+    if (this.#node === null) this.#abort.abort(new Error(reason));
+    else void this.#node.shutdownTree({ timeoutMs: Math.max(1, timeoutMs), reason });
+  }
+
+  stop(timeoutMs: number, reason: string): void {
+    if (this.#node === null) this.#abort.abort(new Error(reason));
+    else void this.#node.stop({ timeoutMs, reason });
+  }
 }
 
 /** Says that the program is there, and learns what it is to be. */
@@ -88,36 +139,31 @@ function hello(channel: ParentChannel): Promise<StartOrder> {
 /** The started node; null when there is none, which the starter was told. */
 async function startNode(
   channel: ParentChannel,
-  { path }: StartOrder,
+  life: Life,
+  path: string,
   build: () => StartableNode | Promise<StartableNode>,
 ): Promise<StartableNode | null> {
   try {
     const node = await build();
-    if (node.path !== path) throw new Error(`runChild made a node at ${node.path} instead of ${path}`);
+    assertNode(node, path);
+    life.begin(node);
     await node.start();
     return node;
   } catch (error) {
-    const { code = "", message = String(error) } = error as { code?: string | number; message?: string };
-    channel.post(fromChild("refused", String(code), message));
+    const { code = "" } = (error ?? {}) as { code?: string | number };
+    channel.post(fromChild("refused", String(code), messageOf(error)));
     process.exitCode = code === "DEPENDENCY_DOWN" ? EXIT_DEPENDENCY_DOWN : 1;
     return null;
   }
 }
 
-async function untilEnded(
-  channel: ParentChannel,
-  transport: PortTransport,
-  { node, outlivesParent }: { readonly node: StartableNode; readonly outlivesParent: boolean },
-): Promise<void> {
+async function untilEnded(channel: ParentChannel, life: Life, node: StartableNode): Promise<void> {
   const lastFailure = watchFailure(node);
-  const shutDown = (timeoutMs: number, reason: string): void => void node.shutdownTree({ timeoutMs, reason });
   const unlisten = channel.listen((received) => {
     const message = asToChild(received);
-    if (message?.[1] === "stop") shutDown(Math.max(1, message[2]), "supervisor");
+    if (message?.[1] === "stop") life.shutDown(message[2], "supervisor");
   });
-  const forget = isMainThread ? watchProcess(transport, { node, outlivesParent, shutDown }) : () => {};
   const reason = await node.ended;
-  forget();
   unlisten();
   const { kind } = exitOfEnd(reason, null);
   if (kind === "failed") process.exitCode ??= 1;
@@ -126,34 +172,40 @@ async function untilEnded(
 }
 
 interface Watched {
-  readonly node: StartableNode;
-  readonly outlivesParent: boolean;
-  readonly shutDown: (timeoutMs: number, reason: string) => void;
+  readonly channel: ParentChannel;
+  readonly transport: PortTransport;
+  readonly life: Life;
+  readonly order: StartOrder;
 }
 
-/** A process hears of its parent's end, and of signals meant for it. */
-function watchProcess(transport: PortTransport, { node, outlivesParent, shutDown }: Watched): () => void {
+/** A process hears of its parent's end, and of signals meant for it. Returns how to miss the former. */
+function watchProcess({ channel, transport, life, order }: Watched): () => void {
   const orphaned = (): void => {
     transport.lost();
-    if (outlivesParent) return;
-    shutDown(ORPHAN_TIMEOUT_MS, "the parent's process is gone");
-    // Whatever else runs here: nothing owned outlives its parent.
-    setTimeout(() => process.exit(1), ORPHAN_TIMEOUT_MS + 1_000).unref();
+    if (order.outlivesParent) return;
+    exitWithin(ORPHAN_EXIT_MS, life);
+    life.shutDown(ORPHAN_TIMEOUT_MS, "the parent's process is gone");
   };
-  const terminated = (): void => void node.stop({ timeoutMs: ORPHAN_TIMEOUT_MS, reason: "SIGTERM" });
   process.once("disconnect", orphaned);
-  process.once("SIGTERM", terminated);
+  process.once("SIGTERM", () => {
+    exitWithin(TERMINATION_EXIT_MS, life);
+    life.stop(TERMINATION_TIMEOUT_MS, "SIGTERM");
+  });
   // Ctrl-C reaches the whole group: the parent shuts its children down in order.
-  process.on("SIGINT", ignore);
+  process.on("SIGINT", () => {});
+  process.on("uncaughtExceptionMonitor", (error) => channel.post(fromChild("crashed", messageOf(error))));
   if (!process.connected) orphaned();
-  return () => {
-    process.off("disconnect", orphaned);
-    process.off("SIGTERM", terminated);
-    process.off("SIGINT", ignore);
-  };
+  return () => void process.off("disconnect", orphaned);
 }
 
-function ignore(): void {}
+/** Whatever else runs here, and even if the node is never made. */
+function exitWithin(ms: number, life: Life): void {
+  setTimeout(() => process.exit(life.hasNode ? undefined : 1), ms).unref();
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
 
 function parentChannel(): ParentChannel {
   if (parentPort !== null) return workerChannel(parentPort);

@@ -44,17 +44,18 @@ export function startSeparate(
   const endLoan = lendTransport(child, transport);
   return new Promise((resolve, reject) => {
     let ended: ChildExit | null = null;
+    let crash = "";
     let refusal: Error | null = null;
     let isKilled = false;
     const kill = (): void => {
       isKilled = true;
       child.kill();
     };
-    const exited = child.gone.then((exit) => {
+    const exited = child.gone.then(({ code, detail }) => {
       endLoan();
       unlisten();
       signal.removeEventListener("abort", kill);
-      const verdict = exitOf(exit, ended, isKilled);
+      const verdict = exitOf({ code, detail: detail || crash }, ended, isKilled);
       reject(signal.aborted ? signal.reason : (refusal ?? new Error(verdict.reason)));
       return verdict;
     });
@@ -63,13 +64,23 @@ export function startSeparate(
       child.release();
     };
     const stop = (timeoutMs: number): void => child.post(toChild("stop", timeoutMs));
+    const start = (): void => {
+      try {
+        child.post(toChild("start", order));
+      } catch (error) {
+        // Its arguments cannot be cloned.
+        refusal = error as Error;
+        kill();
+      }
+    };
     const unlisten = child.listen((received) => {
       const message = asFromChild(received);
       if (message === null) return;
-      if (message[1] === "hello") child.post(toChild("start", order));
+      if (message[1] === "hello") start();
       else if (message[1] === "started") resolve({ exited, stop, kill, release });
       else if (message[1] === "refused") refusal = toError(message[2], message[3]);
       else if (message[1] === "ended") ended = exitOfEnd(message[2], message[3]);
+      else if (message[1] === "crashed") crash = message[2];
     });
     signal.addEventListener("abort", kill);
     if (signal.aborted) kill();

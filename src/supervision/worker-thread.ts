@@ -1,5 +1,6 @@
 /** Children in worker threads of this process. */
 import { type ResourceLimits, Worker } from "node:worker_threads";
+import { cloneable, environment, known, strings } from "./program-options.js";
 import { programUrl } from "./program-url.js";
 import { type RawExit, type SeparateChild, startSeparate } from "./separate-child.js";
 import type { Starter } from "./starter.js";
@@ -19,21 +20,26 @@ export interface WorkerThreadOptions {
 
 /**
  * Starts children as worker threads that run the module at `url`, which calls `runChild`. Worker threads die with this
- * process. The module is JavaScript: loaders such as tsx are not inherited by worker threads of Node 20.
+ * process. The module is JavaScript: Node 20 does not give worker threads the loaders of their process, such as tsx.
  *
  * @throws InvalidOptionError
  */
 export function workerThread(url: URL | string, options: WorkerThreadOptions = {}): Starter {
   const program = programUrl("url", url);
-  const { data, argv = [], execArgv, env = {}, resourceLimits } = options;
+  known(options, ["data", "argv", "execArgv", "env", "resourceLimits"]);
+  const { execArgv, env = {}, resourceLimits } = options;
+  const data = cloneable("data", options.data);
+  const argv = strings("argv", options.argv ?? []);
+  environment("env", env);
+  const given = {
+    argv,
+    ...(execArgv === undefined ? {} : { execArgv: strings("execArgv", execArgv) }),
+    ...(resourceLimits === undefined ? {} : { resourceLimits }),
+  };
   return {
-    start: (context) => {
-      const worker = new Worker(program, {
-        argv: [...argv],
-        env: { ...process.env, ...env },
-        ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
-        ...(resourceLimits === undefined ? {} : { resourceLimits }),
-      });
+    start: async (context) => {
+      context.signal.throwIfAborted();
+      const worker = new Worker(program, { ...given, env: environment("env", env) });
       return startSeparate(asSeparate(worker), context, { data, outlivesParent: false });
     },
   };
@@ -41,7 +47,7 @@ export function workerThread(url: URL | string, options: WorkerThreadOptions = {
 
 function asSeparate(worker: Worker): SeparateChild {
   let detail = "";
-  worker.once("error", (error: unknown) => (detail = error instanceof Error ? error.message : String(error)));
+  worker.on("error", (error: unknown) => (detail = error instanceof Error ? error.message : String(error)));
   return {
     gone: new Promise<RawExit>((resolve) => worker.once("exit", (code) => resolve({ code, detail }))),
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
@@ -50,7 +56,10 @@ function asSeparate(worker: Worker): SeparateChild {
       worker.on("message", listener);
       return () => void worker.off("message", listener);
     },
-    kill: () => void worker.terminate(),
+    kill: () => {
+      detail ||= "terminated";
+      void worker.terminate();
+    },
     release: () => worker.unref(),
   };
 }
