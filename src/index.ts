@@ -23,6 +23,7 @@ export {
 export { validated } from "./node/handlers.js";
 export { createNode } from "./node/node.js";
 export { stopOnSignals } from "./node/signals.js";
+export { watchNode } from "./node/watch.js";
 export { childProcess } from "./supervision/child-process.js";
 export { inProcess } from "./supervision/in-process.js";
 export { runChild } from "./supervision/run-child.js";
@@ -58,6 +59,8 @@ export type { EpochStore, FailurePolicy, Logger, NodeOptions, OrphanPolicy } fro
 export type { SyncedDocument } from "./node/synchronizer.js";
 export type { ChildStatus, ChildView, NodeStatus } from "./node/views.js";
 export type { WaitOptions } from "./node/wait.js";
+export type { NodeWatch, WatchNodeOptions, WatchOptions } from "./node/watch.js";
+export type { NodeEnd } from "./node/watched-node.js";
 export type { Meta } from "./protocol/messages.js";
 export type { ChildProcessOptions } from "./supervision/child-process.js";
 export type { ChildContext, RunChildOptions } from "./supervision/run-child.js";

@@ -21,6 +21,7 @@ import { downSubject } from "../protocol/subjects.js";
 import { CallTable, type OutgoingCall } from "./call-table.js";
 import { Channel } from "./channel.js";
 import type { NodeCore } from "./core.js";
+import type { EndedChild } from "./end-notices.js";
 
 /** A session offered to a process that announced itself; it counts only once that process uses it. */
 export interface Offer {
@@ -65,6 +66,12 @@ export class ChildLink {
   /** The announcement that the latest session answered. */
   attempt = 0;
   epoch: Epoch = [];
+  /** Its latest session, also when that is over. */
+  session = "";
+  /** Why that is over. */
+  endedWhy = "";
+  /** Who held the path until the latest session was opened, if it had one then. */
+  displaced: EndedChild | null = null;
   channel: Channel | null = null;
   offer: Offer | null = null;
   predecessor: Predecessor | null = null;
@@ -119,8 +126,11 @@ export class ChildLink {
   /** Takes the session that the child accepted by using it. */
   accept(offer: Offer): void {
     const { core } = this.#port;
+    const { path, epoch, session, boot } = this;
+    this.displaced = this.isOpen && boot !== offer.boot ? { path, epoch, session } : null;
     this.channel?.close();
     this.offer = null;
+    this.session = offer.session;
     this.boot = offer.boot;
     this.attempt = offer.attempt;
     this.epoch = offer.epoch;
@@ -146,6 +156,7 @@ export class ChildLink {
     this.channel?.close();
     this.channel = null;
     this.detector = null;
+    this.endedWhy = why;
     if (event === "child.failed") this.calls.suspend();
     else if (event === "child.left") this.calls.left(why);
     else this.calls.lost(why);

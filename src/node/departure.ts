@@ -45,6 +45,8 @@ export class Departure {
   readonly #waits = new Set<() => void>();
   #running: Promise<void> | null = null;
   #tree: Promise<void> | null = null;
+  /** What was told to parent and children; empty before the end begins. */
+  why = "";
   #startedAtMs = 0;
   #deadlineAtMs = Infinity;
 
@@ -60,6 +62,7 @@ export class Departure {
       return Promise.resolve();
     }
     if (this.#running === null) this.#startedAtMs = core.now();
+    if (this.#running === null) this.why = options.why;
     this.#setDeadline(options.timeoutMs);
     this.#running ??= this.#run(options);
     this.#port.owned.supervision.halt();

@@ -21,6 +21,7 @@ import { Coordinator, type CoordinatorPort } from "./coordinator.js";
 import { NodeCore } from "./core.js";
 import { Departure } from "./departure.js";
 import type { EndReason, StateChange } from "./events.js";
+import { EndNotices } from "./end-notices.js";
 import { Executor } from "./executor.js";
 import { type Commands, handlerLookup } from "./handlers.js";
 import { Lease } from "./lease.js";
@@ -65,6 +66,7 @@ export class NodeRuntime {
   readonly #rivalry: Rivalry;
   readonly #vigil: Vigil;
   readonly #pulse: Pulse;
+  readonly #endNotices: EndNotices;
   readonly #subscriptions: Subscription[] = [];
   #resolveEnded: (reason: EndReason) => void = () => {};
   #isCountScheduled = false;
@@ -72,6 +74,8 @@ export class NodeRuntime {
   #isEstablished = false;
   /** What is failing the node is not its own fault. */
   #isDependencyDown = false;
+  /** Why it failed last. */
+  #failure: string | null = null;
 
   constructor(options: ResolvedNodeOptions) {
     this.core = new NodeCore(options);
@@ -94,6 +98,7 @@ export class NodeRuntime {
     this.synchronizer = new Synchronizer(core, this.children);
     this.coordinator = new Coordinator(core, hasUplink, this.#coordinatorPort());
     this.#pulse = new Pulse(core, this.#pulsePort());
+    this.#endNotices = new EndNotices(core, (id) => this.children.get(id));
     this.#vigil = new Vigil(core, this.children, this.uplink);
     const { children, uplink, executor, synchronizer, coordinator } = this;
     const sendUp = (message: Parameters<Uplink["send"]>[0]): void => uplink?.send(message);
@@ -266,6 +271,7 @@ export class NodeRuntime {
     const { supervision } = owned;
     const dependencyDown = this.#isDependencyDown;
     this.#isDependencyDown = false;
+    this.#failure = reason;
     core.log.error({ event: "node.failed", path: core.path, reason }, `node failed: ${reason}`);
     const endsForGood = core.options.onFailed === "end" || uplink?.isOwned === true;
     uplink?.send({ kind: "error.node", seq: 0, reason, dependencyDown });
@@ -365,6 +371,8 @@ export class NodeRuntime {
     const change = { atMs: core.now(), id: link.id, from, state: link.state, epoch: formatEpoch(link.epoch) };
     core.log.info({ event: "child.changed", path: core.path, ...change }, `child ${link.id}: ${from} → ${link.state}`);
     core.emitter.emit("child.changed", change);
+    const isOwned = this.owned.supervision.has(link.id);
+    this.#endNotices.linkChanged(link, { isOwned, isJudging: this.coordinator.isCoordinating });
     this.owned.linkChanged(link);
     if (link.state === "opening") {
       this.#isEstablished = true;
@@ -494,6 +502,9 @@ export class NodeRuntime {
 
   #ended(reason: EndReason): void {
     const { core } = this;
+    const { session = "" } = this.uplink ?? {};
+    const texts = { why: this.departure.why, failure: this.#failure };
+    this.#endNotices.ended(reason, texts, { session, broadcastSession: this.children.broadcaster.session });
     this.owned.supervision.close();
     core.log.info({ event: "node.ended", path: core.path, reason }, `ended: ${reason}`);
     core.emitter.emit("node.ended", { reason });

@@ -72,6 +72,8 @@ export class Uplink {
   readonly #fenceLimit: RateLimit;
   readonly #announcer: Announcer;
   channel: Channel | null = null;
+  /** The latest session, also when it is over. */
+  session = "";
   #detector: Detector | null = null;
   #parentHealth = 0;
   #isSilent = false;
@@ -326,6 +328,7 @@ export class Uplink {
     this.#parentEpoch = message.parentEpoch;
     this.#broadcastSession = message.broadcastSession;
     this.isOwned = message.owned;
+    this.session = message.session;
     this.#core.epoch = message.epoch;
     this.#isSilent = false;
     this.#detector = createDetector(this.#core.now(), 0);

@@ -7,6 +7,7 @@
  * Elements after the known ones are ignored, so that later versions can add some.
  */
 import { Packr } from "msgpackr";
+import type { Epoch } from "../../machines/epoch.js";
 import { type FieldType, KIND_BY_NUMBERS, LAYOUTS, type Layout, layoutKey } from "./layouts.js";
 import type { Frame, Message, UnknownMessage } from "./messages.js";
 import { isPath } from "./path.js";
@@ -123,19 +124,27 @@ const CHECKS: Readonly<Record<FieldType, (value: unknown) => boolean>> = {
   uint: isUint,
   bool: (value) => typeof value === "boolean",
   id: isId,
-  text: (value) => typeof value === "string" && value.length <= TEXT_LENGTH_MAX,
+  text: isText,
   target: (value) => value === "" || isPath(value),
-  epoch: (value) => Array.isArray(value) && value.length <= EPOCH_LENGTH_MAX && value.every(isUint),
+  epoch: isEpoch,
   bin: (value) => value instanceof Uint8Array,
   meta: (value) => value === null || isMeta(value),
 };
 
-function isUint(value: unknown): value is number {
+export function isUint(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function isId(value: unknown): value is string {
+export function isId(value: unknown): value is string {
   return typeof value === "string" && value.length <= ID_LENGTH_MAX;
+}
+
+export function isText(value: unknown): value is string {
+  return typeof value === "string" && value.length <= TEXT_LENGTH_MAX;
+}
+
+export function isEpoch(value: unknown): value is Epoch {
+  return Array.isArray(value) && value.length <= EPOCH_LENGTH_MAX && value.every(isUint);
 }
 
 /** Whether a value can be `meta`: a plain map of at most 32 texts. */
