@@ -120,8 +120,12 @@ export class Load {
 
   #publish(): void {
     const document = { by: this.#name, count: ++this.#documents };
-    this.#node.synchronize(document);
-    this.#journal.write({ type: "published", ...document });
+    try {
+      this.#node.synchronize(document);
+      this.#journal.write({ type: "published", ...document });
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "NODE_ENDED") throw error;
+    }
   }
 
   #work(probe: boolean) {
