@@ -73,6 +73,11 @@ export class Channel {
     this.#broadcast = new SequenceReceiver(options.broadcastStart);
   }
 
+  /** Number of the last sequenced message that arrived in order; 0 before the first. */
+  get receivedSeq(): number {
+    return this.#unicast.received;
+  }
+
   /** Number of the last sequenced message sent; 0 before the first. */
   get sentSeq(): number {
     return this.#nextSeq - 1;

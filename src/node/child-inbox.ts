@@ -55,9 +55,9 @@ export class ChildInbox {
       case "status.data":
         return this.#data(link, message.data);
       case "status.leaving":
-        return this.#left(link, message.reason);
+        return this.#port.children.left(link, message.reason);
       case "complete.shutdown":
-        return this.#left(link, "shut down");
+        return this.#port.children.left(link, "shut down");
       case "error.node":
         return this.#failed(link, message);
       case "error.unsupported":
@@ -104,14 +104,6 @@ export class ChildInbox {
     } catch {
       this.#port.core.drop(link.id, "garbled data");
     }
-  }
-
-  /** The child waits for our acknowledgement: it goes out before the session ends. */
-  #left(link: ChildLink, reason: string): void {
-    link.channel?.acknowledge();
-    link.channel?.flush();
-    link.close("child.left", reason);
-    if (!link.listed) this.#port.children.forget(link);
   }
 
   #unsupported(link: ChildLink, { type, unknownKind }: UnknownMessage): void {

@@ -53,6 +53,8 @@ export interface ChildrenPort {
   owns(id: string): boolean;
 }
 
+/** Farewells that are remembered, to acknowledge them again. */
+const FAREWELLS_MAX = 1_000;
 const FENCE_INTERVAL_MS = 1_000;
 const PROBE_INTERVAL_MS = 500;
 /** How long an offer that nobody uses can keep broadcasts from being used, a joining child's place, and later offers. */
@@ -68,6 +70,8 @@ export class Children {
   readonly #tally = new ChildTally();
   /** Joined, but never used a session; oldest first. */
   readonly #newcomers = new Set<ChildLink>();
+  /** Of sessions that ended with a farewell, the last number that arrived; oldest first. */
+  readonly #farewells = new Map<string, number>();
   readonly #fenceLimit: RateLimit;
   readonly #probeLimit: RateLimit;
   readonly #linkPort: ChildLinkPort;
@@ -145,6 +149,21 @@ export class Children {
   /** Asks whoever is there to announce itself. */
   probe(): void {
     this.broadcaster.publish(this.#probeMessage());
+  }
+
+  /** A child takes leave: acknowledges everything up to that, now and whenever it asks again. */
+  left(link: ChildLink, reason: string): void {
+    const { channel } = link;
+    if (channel === null) return;
+    this.#farewells.set(channel.session, channel.receivedSeq);
+    for (const session of this.#farewells.keys()) {
+      if (this.#farewells.size <= FAREWELLS_MAX) break;
+      this.#farewells.delete(session);
+    }
+    channel.acknowledge();
+    channel.flush();
+    link.close("child.left", reason);
+    if (!link.listed) this.forget(link);
   }
 
   /** Ends all sessions, keeping who the children were. */
@@ -268,16 +287,19 @@ export class Children {
       if (!predecessor.contested) link.takeovers = noteTakeover(link.takeovers, this.#core.now());
       predecessor.contested = true;
       if (this.#fenceLimit.allows(predecessor.boot)) this.#fence(link, predecessor.boot);
-    } else if (this.#port.isCoordinating() && this.#probeLimit.allows(id)) {
-      this.#answerStale(id, link, frame);
+    } else if (this.#probeLimit.allows(id)) {
+      this.#answerStale(id, frame.session);
     }
   }
 
-  /** A farewell is repeated because our acknowledgement was lost; anyone else is asked to announce itself. */
-  #answerStale(id: string, link: ChildLink | undefined, { session, messages }: Frame): void {
-    const farewell = link === undefined || link.state === "left" ? messages.find(isFarewell) : undefined;
-    if (farewell === undefined) this.#tell(id, this.#probeMessage());
-    else this.#tell(id, { kind: "heartbeat.ack", seq: 0 }, { session, ack: farewell.seq });
+  /**
+   * Who has left speaks again because our acknowledgement was lost, and waits for it, also while we stop; anyone else is
+   * asked to announce itself.
+   */
+  #answerStale(id: string, session: string): void {
+    const ack = this.#farewells.get(session);
+    if (ack !== undefined) this.#tell(id, { kind: "heartbeat.ack", seq: 0 }, { session, ack });
+    else if (this.#port.isCoordinating()) this.#tell(id, this.#probeMessage());
   }
 
   #receiveSessionless(id: string, frame: Frame): void {
@@ -419,8 +441,4 @@ export class Children {
     const frame = encodeFrame({ ...header, messages: [message] });
     this.#core.publish(downSubject(transport, `${this.#core.path}.${id}`), frame);
   }
-}
-
-function isFarewell({ kind }: Message | UnknownMessage): boolean {
-  return kind === "status.leaving" || kind === "complete.shutdown";
 }

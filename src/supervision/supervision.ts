@@ -14,6 +14,7 @@ import type {
 import { Supervisor } from "../../machines/supervisor.js";
 import type { Clock, Random, Timer } from "../health/clock.js";
 import type { Transport } from "../transport/transport.js";
+import { Adoption } from "./adoption.js";
 import { gaveWay } from "./exit.js";
 import { Incarnation } from "./incarnation.js";
 import type { ChildExit, Starter } from "./starter.js";
@@ -52,7 +53,7 @@ export class Supervision {
   readonly #machine: Supervisor;
   readonly #adoptionMs: number;
   readonly #specs = new Map<string, OwnedSpec>();
-  readonly #incarnations = new Map<string, Incarnation>();
+  readonly #incarnations = new Map<string, Incarnation | Adoption>();
   /** Called after every change, until they return true. */
   readonly #waiting = new Set<(decision: SupervisionDecision | null) => boolean>();
   #timer: Timer | null = null;
@@ -190,7 +191,15 @@ export class Supervision {
   linkOpened(id: string): void {
     if (this.#incarnations.has(id)) return;
     const actions = this.#machine.adopt(id, this.#nowMs);
-    if (actions !== null) this.#do(actions);
+    if (actions === null) return;
+    const adoption: Adoption = new Adoption({
+      clock: this.#port.clock,
+      generation: this.#machine.get(id)?.generation ?? 0,
+      tellStop: (timeoutMs) => this.#port.tellStop(id, timeoutMs),
+      exited: (exit) => this.#exited(id, adoption, exit),
+    });
+    this.#incarnations.set(id, adoption);
+    this.#do(actions);
   }
 
   linkReady(id: string): void {
@@ -199,8 +208,9 @@ export class Supervision {
 
   /** The child left, failed or died; who cannot be trusted to end by itself is killed. */
   linkEnded(id: string, exit: SupervisedExit, { kill }: { readonly kill: boolean }): void {
-    if (this.#incarnations.has(id)) this.#do(this.#machine.ending(id, exit, this.#nowMs, { kill }));
-    else this.#adoptedEnded(id, exit);
+    const incarnation = this.#incarnations.get(id);
+    if (incarnation instanceof Adoption) incarnation.ended(exit);
+    else if (incarnation !== undefined) this.#do(this.#machine.ending(id, exit, this.#nowMs, { kill }));
   }
 
   /** Ends a child that lives but cannot go on, and starts it again by its restart type. */
@@ -248,7 +258,7 @@ export class Supervision {
       case "child.stop":
         return this.#stop(action.id, Math.min(action.timeoutMs ?? LONGEST_MS, Math.floor(port.childMs())));
       case "child.kill":
-        return this.#kill(action.id);
+        return this.#incarnations.get(action.id)?.kill();
       case "child.wanted":
         return port.wanted(action.id, action.wanted);
       case "child.forgotten":
@@ -279,25 +289,9 @@ export class Supervision {
   #stop(id: string, timeoutMs: number): void {
     this.#port.tellStop(id, timeoutMs);
     this.#incarnations.get(id)?.stop(timeoutMs);
-    // Nobody is there to be asked.
-    if (!this.#incarnations.has(id) && !this.#port.isLinked(id)) this.#adoptedEnded(id, LEFT);
   }
 
-  /** Of an adopted child there is only its session to end; it is fenced by its successor. */
-  #kill(id: string): void {
-    const incarnation = this.#incarnations.get(id);
-    if (incarnation !== undefined) return incarnation.kill();
-    this.#port.gone(id, "killed");
-    this.#adoptedEnded(id, { kind: "failed", reason: "killed" });
-  }
-
-  #adoptedEnded(id: string, exit: SupervisedExit): void {
-    const child = this.#machine.get(id);
-    if (child === undefined || !isActive(child)) return;
-    this.#do(this.#machine.exited(id, child.generation, exit, this.#chance()));
-  }
-
-  #exited(id: string, incarnation: Incarnation, exit: ChildExit): void {
+  #exited(id: string, incarnation: Incarnation | Adoption, exit: ChildExit): void {
     if (this.#incarnations.get(id) !== incarnation) return;
     this.#incarnations.delete(id);
     const actions = this.#machine.exited(id, incarnation.generation, exit, this.#chance());
@@ -335,8 +329,6 @@ const OUTCOMES: ReadonlySet<SupervisionDecision["decision"]> = new Set<Supervisi
   "terminated",
   "escalated",
 ]);
-
-const LEFT: SupervisedExit = { kind: "normal", reason: "left" };
 
 /** The longest delay of a timer. */
 const LONGEST_MS = 2 ** 31 - 1;

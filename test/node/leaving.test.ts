@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { uncompleted } from "../../src/node/call.js";
 import { CallTable, type OutgoingCall } from "../../src/node/call-table.js";
 import { SimulatedClock } from "../../src/testing/index.js";
-import { record, World } from "./kit.js";
+import { gate, record, World } from "./kit.js";
 
 const CHILDREN = [{ id: "a" }, { id: "b" }];
 
@@ -66,6 +66,23 @@ test("a leaving child whose farewell's acknowledgement was lost says it again, a
   world.processOf(shop).passes = ({ kinds }) => !kinds.includes("heartbeat.ack") || world.nowMs > leftAtMs + 100;
   await world.settle(a.stop({ timeoutMs: 10_000 }), 1_000);
   expect(shop.child("a")?.link).toBe("left");
+});
+
+// A stopping parent answered nobody but its present children: whoever had left it waited until its own deadline.
+test("a child that left a stopping parent, which was not heard, says it again, and goes", async () => {
+  const world = new World();
+  const { opened, open } = gate();
+  const shop = world.node({ path: "shop", children: CHILDREN, requests: { wait: () => opened } });
+  const [a, b] = [world.node({ path: "shop.a" }), world.node({ path: "shop.b" })];
+  await world.up(a, b, shop);
+  const waiting = b.request("wait", undefined, { timeoutMs: 20_000 }).catch(() => {});
+  await world.run(50);
+  const stopped = shop.stop({ timeoutMs: 20_000 });
+  const leftAtMs = world.nowMs;
+  world.processOf(shop).passes = ({ kinds }) => !kinds.includes("heartbeat.ack") || world.nowMs > leftAtMs + 100;
+  await world.settle(a.stop({ timeoutMs: 10_000 }), 1_000);
+  open();
+  await world.settle(Promise.all([stopped, waiting]));
 });
 
 describe("a node that leaves while commands that it passed on run", () => {
