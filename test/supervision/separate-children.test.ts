@@ -120,6 +120,13 @@ describe.each(KINDS)("$name", ({ starter }) => {
     expect(await shop.command("orders", "who")).toMatchObject({ generation: 2 });
   });
 
+  test("is the same after its parent stood still", async () => {
+    const { shop, exits } = await supervise(starter());
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+    expect(await shop.command("orders", "who")).toMatchObject({ generation: 1 });
+    expect(exits).toHaveLength(1);
+  });
+
   test("is shut down in order with its parent, within its time", async () => {
     const { shop, exits } = await supervise(starter());
     await shop.stop({ timeoutMs: 10_000 });
