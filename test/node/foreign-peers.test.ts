@@ -136,7 +136,7 @@ describe("a foreign parent", () => {
     if (announced?.kind !== "ready.announce") throw new Error("no announcement");
     const { childBoot, attempt } = announced;
     const offer = (version: number): Uint8Array => {
-      const grant = ["local", "raw", [5], childBoot, attempt, "s", [5, 1], version, "cast", 0, 10_000, 800, 0];
+      const grant = ["local", "raw", [5], childBoot, attempt, "s", [5, 1], version, "cast", 0, 10_000, 800, 0, false];
       return rawFrame({ messages: [[1, 1, 0, ...grant]] });
     };
     world.broker.publish("ft.local.down.shop.a", offer(2));

@@ -181,7 +181,7 @@ describe("sessions and boots that are not theirs", () => {
     const down = [
       [5, 2, 0, "somebody", [MAX]],
       [5, 3, 0, "somebody"],
-      [1, 1, 0, "local", "p", [MAX], "somebody", 1, "s", [MAX, 1], 1, "cast", 0, 10_000, 500, 0],
+      [1, 1, 0, "local", "p", [MAX], "somebody", 1, "s", [MAX, 1], 1, "cast", 0, 10_000, 500, 0, false],
     ] as const;
     const up = [
       [8, 1, 0, "somebody", [MAX]],

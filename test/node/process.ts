@@ -5,6 +5,7 @@
 import { PayloadTooLargeError } from "../../src/errors.js";
 import type { Clock, Timer } from "../../src/health/clock.js";
 import { decodeFrame } from "../../src/protocol/codec.js";
+import { decodeEndNotice } from "../../src/protocol/end-notice.js";
 import type { Frame } from "../../src/protocol/messages.js";
 import type { Transport } from "../../src/transport/transport.js";
 
@@ -13,7 +14,7 @@ export interface Publication {
   readonly atMs: number;
   readonly subject: string;
   readonly payload: Uint8Array;
-  /** Kinds of the messages inside, `unknown` and `malformed` included. */
+  /** Kinds of the messages inside, `unknown` and `malformed` included; `end` for the notice of a node's end. */
   readonly kinds: readonly string[];
   /** Null when it is no frame. */
   readonly frame: Frame | null;
@@ -180,6 +181,9 @@ export class Process {
 }
 
 function toPublication(atMs: number, subject: string, payload: Uint8Array): Publication {
+  if (subject.split(".")[2] === "end") {
+    return { atMs, subject, payload, kinds: [decodeEndNotice(payload) === null ? "malformed" : "end"], frame: null };
+  }
   const decoded = decodeFrame(payload, subject.split(".")[2] === "up" ? "up" : "down");
   if (decoded.kind === "malformed") return { atMs, subject, payload, kinds: ["malformed"], frame: null };
   const { frame } = decoded;

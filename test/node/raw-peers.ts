@@ -99,9 +99,9 @@ export class RawChild {
     if (this.session !== "") this.send(this.#report(), UNKNOWN);
   }
 
-  /** nextInMs, localHealth, state SYNCHRONIZED, reasons, running, queued, nodes, available, syncVersion */
+  /** nextInMs, localHealth, state SYNCHRONIZED, reasons, running, queued, nodes, available, syncVersion, progress */
   #report(): RawMessage {
-    return [7, 0, 0, 2 * BEAT_MS, 0, 2, 0, 0, 0, 1, 1, 0];
+    return [7, 0, 0, 2 * BEAT_MS, 0, 2, 0, 0, 0, 1, 1, 0, 0];
   }
 
   #receive(payload: Uint8Array): void {
@@ -211,7 +211,7 @@ export class RawParent {
     this.#seqs.set(id, 0);
     this.#acks.set(id, 0);
     const grant = ["local", "raw-parent", [5], boot, attempt, session, [5, 1], 1, this.broadcastSession, 0];
-    this.send(id, [1, 1, 0, ...grant, 10_000, 2 * BEAT_MS, 0]);
+    this.send(id, [1, 1, 0, ...grant, 10_000, 2 * BEAT_MS, 0, false]);
     this.sessions.set(id, session);
   }
 }

@@ -11,7 +11,7 @@ import {
 } from "../../src/index.js";
 import { encodeEndNotice, type EndNotice } from "../../src/protocol/end-notice.js";
 import { declared, hosted } from "../supervision/kit.js";
-import { type Process, World } from "./kit.js";
+import { type Process, type Publication, World } from "./kit.js";
 
 type WatchParts = Partial<Omit<WatchNodeOptions, "path">> & { readonly process?: Process };
 
@@ -37,8 +37,8 @@ async function remotePair(world: World) {
   return { shop, child };
 }
 
-function isEnd({ subject }: { readonly subject: string }): boolean {
-  return subject.split(".")[2] === "end";
+function isEnd({ kinds }: Publication): boolean {
+  return kinds.includes("end");
 }
 
 function notice(world: World, path: string, fields: Partial<EndNotice>): void {
@@ -431,7 +431,7 @@ describe("notices", () => {
     const ends = reports(watching);
     await world.run(3_000);
     // The child's words reach the watcher, but not the parent.
-    world.processOf(shop).passes = ({ subject }) => isEnd({ subject });
+    world.processOf(shop).passes = isEnd;
     const { transport } = world.processOf(shop);
     expect(transport.connected).toBe(true);
     await world.until(() => child.status.reasons.includes("uplink"), "the child misses its parent");
