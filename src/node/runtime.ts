@@ -245,6 +245,8 @@ export class NodeRuntime {
 
   /** Declares the node failed. */
   fail(reason: string, { dependencyDown = false } = {}): void {
+    // Elsewhere it changes nothing, and must not excuse the next failure.
+    if (!this.coordinator.isCoordinating) return;
     this.#isDependencyDown = dependencyDown;
     this.coordinator.send({ type: "fault.raised", reason });
   }
