@@ -5,7 +5,9 @@ import { World } from "../node/kit.js";
 import { decisionsOf, only } from "./kit.js";
 
 /** Starts so many children, fails all at once and waits until all are back. Returns what that took, milliseconds. */
-async function massFailure(size: number): Promise<{ readonly startMs: number; readonly failureMs: number }> {
+async function massFailure(
+  size: number,
+): Promise<{ readonly started: number; readonly startMs: number; readonly failureMs: number }> {
   const world = new World();
   const nodes = new Map<string, Node>();
   const start = ({ path, transport, clock, random }: StartContext): Node => {
@@ -32,12 +34,13 @@ async function massFailure(size: number): Promise<{ readonly startMs: number; re
   for (const node of nodes.values()) expect(node.state).toBe("DISCONNECTED");
   await world.run(1_000);
   expect(world.clock.pending).toBe(0);
-  return { startMs: upAt - startedAt, failureMs: backAt - upAt };
+  return { started: only(decisions, "started").length, startMs: upAt - startedAt, failureMs: backAt - upAt };
 }
 
 test("a mass failure of two thousand is survived, and takes time in proportion", { timeout: 120_000 }, async () => {
   const few = await massFailure(200);
   const many = await massFailure(2_000);
+  expect([few.started, many.started]).toEqual([400, 4_000]);
   const each = (name: "startMs" | "failureMs"): string =>
     `${(few[name] / 200).toFixed(2)} ms each of 200, ${(many[name] / 2_000).toFixed(2)} ms each of 2,000`;
   console.log(`start: ${each("startMs")}; mass failure: ${each("failureMs")}`);
