@@ -196,6 +196,13 @@ export class Supervisor {
     return this.#settle(nowMs);
   }
 
+  /** Nobody could become ready lately: whoever starts has its time anew. */
+  excuse(nowMs: number): void {
+    for (const child of this.#roster.all()) {
+      if (child.state === "starting") child.deadlineAtMs = nowMs + child.plan.startTimeoutMs;
+    }
+  }
+
   /** Kills whoever still lives. */
   killAll(reason: string, nowMs: number): readonly SupervisorAction[] {
     for (const child of this.#roster.all()) {

@@ -137,6 +137,7 @@ export class OwnedChildren {
   /** Our own silence, or the transport's, is not theirs. */
   forgive(nowMs: number): void {
     for (const seen of this.#progress.values()) seen.atMs = nowMs;
+    this.supervision.forgive();
   }
 
   #lastProgress(link: ChildLink, whileIdle: boolean, nowMs: number): ProgressSeen {

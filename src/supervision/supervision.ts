@@ -218,6 +218,11 @@ export class Supervision {
     this.#do(this.#machine.ending(id, { kind: "failed", reason }, this.#nowMs, { kill: true }));
   }
 
+  /** Without a connection nobody can become ready: that time is not held against those that start. */
+  forgive(): void {
+    this.#machine.excuse(this.#nowMs);
+  }
+
   /** The node is over. Resolves the waits that are left. */
   close(): void {
     this.#isClosed = true;
@@ -318,6 +323,7 @@ export class Supervision {
   #tick(): void {
     this.#timer = null;
     this.#timerAtMs = Infinity;
+    if (!this.#port.transport.connected) this.forgive();
     this.#do(this.#machine.tick(this.#nowMs));
   }
 }
