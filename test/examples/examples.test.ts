@@ -17,6 +17,7 @@ const TESTED = [
   "pipeline",
   "quick-start",
   "service",
+  "simulated-tree",
   "supervised-in-process",
   "supervised-process",
   "supervised-remote",
@@ -67,6 +68,14 @@ it("has a test for every example", () => {
 describe("the quick start", () => {
   it("commands a child", async () => {
     expect(await run("quick-start")).toBe("{ reserved: 2 }\n");
+  });
+});
+
+describe("a simulated tree", () => {
+  it("survives faults without a double reservation", async () => {
+    expect(await run("simulated-tree")).toMatch(
+      /^20 seeds: 800 faults, \d+ orders reserved, none twice, and every tree/,
+    );
   });
 });
 

@@ -260,12 +260,14 @@ export class Faults {
   /** Whoever ends in order does so by its deadline. */
   #endWithin(process: SimulatedProcess, timeoutMs: number, ended: Promise<void>): void {
     const atMs = this.#tree.nowMs;
-    void ended.then(() => {
+    const check = async (): Promise<void> => {
+      await ended;
       const lateMs = this.#tree.nowMs - atMs - timeoutMs - pausedMs(process, atMs, this.#tree.nowMs);
       const { journal } = this.#tree;
       if (lateMs > 200) journal.violated("shutdown-deadline", `${process.name} ended ${lateMs} ms after its deadline`);
       if (isLiving(process)) journal.violated("shutdown-deadline", `${process.name} has stopped, but lives`);
-    });
+    };
+    void check();
   }
 }
 

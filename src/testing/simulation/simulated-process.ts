@@ -7,7 +7,7 @@ import { isLiving, type SimulatedProcess, type SimulatedTree } from "./simulated
 
 interface Fork {
   /** Who starts it. */
-  parent(): SimulatedProcess;
+  readonly parent: () => SimulatedProcess;
   readonly isDetached: boolean;
 }
 
