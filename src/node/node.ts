@@ -10,12 +10,13 @@ import type { EndReason, NodeEvents } from "./events.js";
 import type { FanOut, FanOutOptions } from "./fan-out.js";
 import type { ChildSpec, DynamicChild } from "./child-options.js";
 import type { ChildCount, ChildInfo } from "./child-operations.js";
-import { delay, flag } from "./option-checks.js";
+import { atLeast, delay, flag } from "./option-checks.js";
 import { type NodeOptions, resolveNodeOptions } from "./options.js";
 import { NodeRuntime } from "./runtime.js";
 import type { SyncedDocument } from "./synchronizer.js";
 import { type ChildView, childView, countSubtree, type NodeStatus } from "./views.js";
 import { untilState, type WaitOptions } from "./wait.js";
+import { type NodeWatch, watchNode, type WatchOptions } from "./watch.js";
 
 export interface StopOptions {
   /** The absolute deadline, milliseconds from now. @default the node's shutdownTimeoutMs */
@@ -124,6 +125,13 @@ export interface Node extends AsyncDisposable {
 
   /** Waits for a state, now or later. @throws WaitTimeoutError, NodeEndedError, the signal's reason */
   until(state: CoordinationState, options?: WaitOptions): Promise<void>;
+  /**
+   * Watches the end of any node of the tree, by its path from the root, as `watchNode` does with this node's transport.
+   * The watch outlives the node until it is closed; `silenceMs` must be above this node's `failureDetector.deadMs`.
+   *
+   * @throws InvalidOptionError, InvalidPathError, TransportClosedError, the signal's reason
+   */
+  watch(path: string, options?: WatchOptions): NodeWatch;
   /** Adds a listener; the returned function removes it. */
   on<K extends keyof NodeEvents>(name: K, listener: (event: NodeEvents[K]) => void): () => void;
   /** Events from now on, for `for await`; ends with the node or the signal. */
@@ -319,6 +327,14 @@ class RunningNode implements Node {
 
   until(state: CoordinationState, options: WaitOptions = {}): Promise<void> {
     return untilState(this.#runtime, state, options);
+  }
+
+  watch(path: string, options: WatchOptions = {}): NodeWatch {
+    const { transport, clock, failureDetector } = this.#runtime.core.options;
+    const { silenceMs } = options;
+    if (silenceMs !== undefined)
+      atLeast("silenceMs", silenceMs, "failureDetector.deadMs + 1", failureDetector.deadMs + 1);
+    return watchNode({ ...options, transport, clock, path });
   }
 
   on<K extends keyof NodeEvents>(name: K, listener: (event: NodeEvents[K]) => void): () => void {

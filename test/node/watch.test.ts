@@ -567,6 +567,21 @@ describe("a watch", () => {
     expect(world.clock.pending).toBe(0);
   });
 
+  test("can be made by a node, of any other", async () => {
+    const world = new World();
+    const { shop, child } = await remotePair(world);
+    const other = world.node({ path: "stock" });
+    await world.up(other);
+    const watching = other.watch("shop.a");
+    const patient = child.watch("shop", { silenceMs: 10_001 });
+    await world.run(3_000);
+    await world.end(child);
+    expect(await world.settle(watching.ended, 100)).toMatchObject({ path: "shop.a", kind: "normal" });
+    await world.end(shop);
+    expect(await world.settle(patient.ended, 100)).toMatchObject({ path: "shop", kind: "normal" });
+    expect(() => other.watch("shop", { silenceMs: 10_000 })).toThrow("silenceMs must be >= failureDetector.deadMs + 1");
+  });
+
   test("speaks to nobody", async () => {
     const world = new World();
     const { child } = await remotePair(world);
