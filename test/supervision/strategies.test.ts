@@ -52,6 +52,19 @@ describe("one_for_all", () => {
     expect(shop.state).toBe("SYNCHRONIZED");
   });
 
+  // Its open link, closed by its exit, was taken for the end of the incarnation that was about to start: it was started twice.
+  test("a sibling that stands still and is killed with the group is started once", async () => {
+    const { world, shop, of, counts, decisions } = await running(["a", "b"], { ...ONE_FOR_ALL, child: { host: {} } });
+    of("a").process.stop();
+    of("b").process.kill();
+    await world.until(() => only(decisions, "killed").length === 1);
+    expect(shop.child("a")?.link).toBe("suspect");
+    await world.run(20_000);
+    expect(counts()).toEqual({ a: 2, b: 2 });
+    expect(only(decisions, "restarting").map(({ id, attempt }) => `${id} ${attempt}`)).toEqual(["b 1", "a 0"]);
+    expect(shop.state).toBe("SYNCHRONIZED");
+  });
+
   test("a failing start while the group starts ends those that were started already, and all begin again", async () => {
     const { world, shop, of, decisions } = await running(["a", "b", "c"], ONE_FOR_ALL);
     of("b").fault = new Error("no disk");
