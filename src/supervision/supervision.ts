@@ -158,6 +158,10 @@ export class Supervision {
   killAll(reason: string): void {
     this.halt();
     this.#do(this.#machine.killAll(reason, this.#nowMs));
+    // Nobody waits for those any longer of whom there is only a session.
+    for (const incarnation of this.#incarnations.values()) {
+      if (incarnation instanceof Adoption) incarnation.ended({ kind: "failed", reason });
+    }
   }
 
   terminate(id: string): Promise<void> {
@@ -321,9 +325,11 @@ export class Supervision {
   }
 
   #tick(): void {
+    const latenessMs = this.#nowMs - this.#timerAtMs;
     this.#timer = null;
     this.#timerAtMs = Infinity;
-    if (!this.#port.transport.connected) this.forgive();
+    // Whoever stood still meanwhile has not heard what the children said.
+    if (!this.#port.transport.connected || latenessMs >= STALL_MS) this.forgive();
     this.#do(this.#machine.tick(this.#nowMs));
   }
 }
@@ -335,6 +341,9 @@ const OUTCOMES: ReadonlySet<SupervisionDecision["decision"]> = new Set<Supervisi
   "terminated",
   "escalated",
 ]);
+
+/** Lateness of our own timer after which nobody is judged by it, milliseconds. */
+const STALL_MS = 1_000;
 
 /** The longest delay of a timer. */
 const LONGEST_MS = 2 ** 31 - 1;

@@ -129,6 +129,23 @@ describe("a parent without a connection", () => {
   );
 });
 
+test.each([false, true])(
+  "a parent that stands still while a child starts does not blame it (messages first: %s)",
+  async (messagesFirst) => {
+    const world = new World();
+    const { shop, of, decisions } = family(world, ["a", "b"], { child: { host: {}, startTimeoutMs: 5_000 } });
+    await world.up(shop);
+    of("a").process.kill();
+    await world.until(() => of("a").nodes.length === 2);
+    world.processOf(shop).stop();
+    await world.run(8_000);
+    world.processOf(shop).continue({ messagesFirst });
+    await world.until(() => shop.state === "SYNCHRONIZED");
+    expect(only(decisions, "killed")).toEqual([]);
+    expect(of("a").attempts).toBe(2);
+  },
+);
+
 test("a child declared critical that fails in its parent's initialization is tried again within it", async () => {
   const world = new World();
   const { spec, incarnations } = declared("a", { critical: true });
