@@ -29,6 +29,8 @@ export interface TreePlan {
   readonly children: ReadonlyMap<string, readonly string[]>;
   /** How far wall clocks are apart, milliseconds, at most. */
   readonly wallSkewMs: number;
+  /** Roots get their epochs from a store, not from their clocks. */
+  readonly hasEpochStore: boolean;
   /** How much faster or slower than 1 the clocks run, at most. */
   readonly drift: number;
   /** Probability that a start fails while faults last. */
@@ -53,10 +55,13 @@ export function planTree(seed: number, nodesMax: number): TreePlan {
       nodes.push(planNode(parent.path, `n${nodes.length}`, { random, ownedShare }));
     }
   }
+  const isSkewed = random() < 0.25;
   return {
     seed,
     ...index(withTimeForChildren(nodes)),
-    wallSkewMs: random() < 0.25 ? 20_000 : 0,
+    wallSkewMs: isSkewed ? 20_000 : 0,
+    // A root raises its epoch above those of its children, but it does not meet their children.
+    hasEpochStore: isSkewed && nodes.some(({ path }) => path.split(".").length > 2),
     drift: random() < 0.5 ? 0.01 : 0,
     startFailure: random() < 0.3 ? 0.2 : 0,
     options: planOptions(random),

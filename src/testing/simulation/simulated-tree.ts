@@ -6,6 +6,7 @@ import {
   type ChildSpec,
   createNode,
   type EndReason,
+  type EpochStore,
   type HandlerContext,
   inProcess,
   type Node,
@@ -104,6 +105,8 @@ export class SimulatedTree {
   /** Probability that a start by a supervisor fails. */
   startFailure: number;
   readonly #byPath = new Map<string, SimulatedProcess[]>();
+  #latestEpoch = 0;
+  readonly #epochStore: EpochStore = { next: (_path, atLeast) => Promise.resolve(this.#nextEpoch(atLeast)) };
 
   constructor(plan: TreePlan) {
     this.plan = plan;
@@ -252,6 +255,11 @@ export class SimulatedTree {
       .join("\n");
   }
 
+  #nextEpoch(atLeast: number): number {
+    this.#latestEpoch = Math.max(this.#latestEpoch + 1, atLeast);
+    return this.#latestEpoch;
+  }
+
   #claimantsOf(path: string): SimulatedProcess[] {
     let claimants = this.#byPath.get(path);
     if (claimants === undefined) this.#byPath.set(path, (claimants = []));
@@ -278,6 +286,7 @@ export class SimulatedTree {
       transport: host.transport,
       clock: host.clock,
       random: host.random,
+      ...(this.plan.hasEpochStore ? { epochStore: this.#epochStore } : {}),
       onOrphaned: byPath.get(path)?.onOrphaned ?? "continue",
       children: listed.map((child) => this.#declare(child, self)),
       supervision: byPath.get(path)?.supervision ?? {},
