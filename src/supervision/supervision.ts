@@ -94,8 +94,11 @@ export class Supervision {
   release(): void {
     this.halt();
     for (const { plan, starter } of this.#specs.values()) {
-      if (starter.outlivesParent !== true || !this.isActive(plan.id)) continue;
-      this.#incarnations.get(plan.id)?.release();
+      const incarnation = this.#incarnations.get(plan.id);
+      // An adopted one whose session is over cannot be told anything.
+      const isMute = incarnation instanceof Adoption && !this.#port.isLinked(plan.id);
+      if ((starter.outlivesParent !== true && !isMute) || !this.isActive(plan.id)) continue;
+      incarnation?.release();
       this.#incarnations.delete(plan.id);
       this.#do(this.#machine.release(plan.id, this.#nowMs));
     }

@@ -44,6 +44,24 @@ describe("a rival that takes an owned path over", () => {
     expect(await world.settle(rival.ended)).toBe("shutdown");
   });
 
+  test("is left to the successor of a parent that was superseded, which ends at once", async () => {
+    const world = new World();
+    const { shop, of, decisions } = family(world, ["a", "b"], { child: { host: {} } });
+    await world.up(shop);
+    const rival = world.node({ path: "shop.a" });
+    await rival.start();
+    await world.until(() => only(decisions, "adopted").length === 1 && shop.state === "SYNCHRONIZED");
+    const { epoch } = rival;
+    const successor = world.node({ path: "shop", epochStore: { next: () => 2 ** 50 } });
+    await successor.start();
+    expect(await world.settle(shop.ended, 1_000)).toBe("fenced");
+    expect(only(decisions, "released").map(({ id }) => id)).toEqual(["a"]);
+    expect(of("b").process.isKilled).toBe(true);
+    await world.run(30_000);
+    expect(rival).toMatchObject({ state: "SYNCHRONIZED", epoch });
+    expect(successor.child("a")?.epoch).toBe(epoch);
+  });
+
   test("that leaves in order is replaced by ours as its restart type says", async () => {
     const world = new World();
     const { shop, of, decisions } = family(world, ["a", "b"], { child: { restart: "transient" } });
