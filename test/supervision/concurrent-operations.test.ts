@@ -104,3 +104,39 @@ test.each([1, 2, 3, 4, 5, 6])("at random, with failures and an end, settle all (
   await world.run(120_000);
   expect(world.clock.pending).toBe(0);
 });
+
+test("users may act from within a listener of decisions", async () => {
+  const world = new World();
+  const { shop, of, decisions } = family(world, ["a", "b", "c"], { supervision: { strategy: "one_for_all" } });
+  await world.up(shop);
+  decisions.length = 0;
+  const promises: Promise<unknown>[] = [];
+  shop.on("supervision.decided", ({ id, decision }) => {
+    if (decision === "restarting" && id === "a") promises.push(shop.terminateChild("b"));
+    if (decision === "started" && id === "c") promises.push(shop.terminateChild("c"), shop.restartChild("b"));
+    if (decision === "terminated" && id === "c") shop.deleteChild("c");
+  });
+  of("a").latest.fail("out of luck");
+  await world.run(20_000);
+  await world.settle(Promise.all(promises));
+  expect(promises).toHaveLength(3);
+  expect(shop.whichChildren().map(({ id, state }) => `${id} ${state}`)).toEqual(["a running", "b running"]);
+  expect(shop.state).toBe("SYNCHRONIZED");
+  await world.settle(shop.stop());
+  expect(world.clock.pending).toBe(0);
+});
+
+test("a listener may stop the node in the middle of a start", async () => {
+  const world = new World();
+  const { shop, of } = family(world, ["a", "b"], { child: { host: {} } });
+  await world.up(shop);
+  shop.on("supervision.decided", ({ decision }) => {
+    if (decision === "started") void shop.stop();
+  });
+  of("a").process.kill();
+  await world.settle(shop.ended);
+  await world.run(60_000);
+  expect(of("a").attempts).toBe(2);
+  for (const id of ["a", "b"]) for (const { isKilled } of of(id).processes) expect(isKilled).toBe(true);
+  expect(world.clock.pending).toBe(0);
+});

@@ -44,6 +44,24 @@ describe("a rival that takes an owned path over", () => {
     expect(await world.settle(rival.ended)).toBe("shutdown");
   });
 
+  test("after another is one too many in the end: the incumbent stays, and one lives", async () => {
+    const world = new World();
+    const { shop, of } = family(world, ["a", "b"], { child: { host: {} } });
+    await world.up(shop);
+    const rivals = Array.from({ length: 6 }, () => world.node({ path: "shop.a" }));
+    for (const rival of rivals) {
+      await rival.start();
+      await world.run(400);
+    }
+    await world.run(60_000);
+    const living = rivals.filter(({ state }) => state === "SYNCHRONIZED");
+    expect(living).toHaveLength(1);
+    expect(of("a").processes.map(({ isKilled }) => isKilled)).toEqual([true]);
+    expect(shop.child("a")?.epoch).toBe(living[0]?.epoch);
+    await world.settle(shop.shutdownTree());
+    for (const rival of rivals) await world.settle(rival.ended, 1_000);
+  });
+
   test("is left to the successor of a parent that was superseded, which ends at once", async () => {
     const world = new World();
     const { shop, of, decisions } = family(world, ["a", "b"], { child: { host: {} } });
