@@ -34,6 +34,8 @@ export interface DeparturePort {
   /** Ends the calls that are still under way. */
   endCalls(): void;
   finish(reason: EndReason): void;
+  /** Resolves when the last of the node's own children is certainly gone, or does not go in spite of being killed. */
+  untilEnded(): Promise<void>;
 }
 
 /** What a leaving node waits for its parent's acknowledgement at least, milliseconds. */
@@ -64,7 +66,7 @@ export class Departure {
     if (this.#running === null) this.#startedAtMs = core.now();
     if (this.#running === null) this.why = options.why;
     this.#setDeadline(options.timeoutMs);
-    this.#running ??= this.#run(options);
+    this.#running ??= this.#run(options).then(() => this.#port.untilEnded());
     this.#port.owned.supervision.halt();
     if (options.isTree) this.#tree ??= this.#shutdown(options.why, () => true);
     return this.#running;

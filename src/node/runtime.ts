@@ -41,6 +41,9 @@ import { Vigil } from "./vigil.js";
 /** Ends that children of starters with `outlivesParent` do not survive: whoever ended the node meant the tree. */
 const ENDS_WITH_ALL: ReadonlySet<EndReason> = new Set<EndReason>(["shutdown", "failed", "dependencyDown"]);
 
+/** What `stop` waits beyond its deadline for the confirmed exits of children that were killed, milliseconds. */
+const KILL_CONFIRMATION_MS = 1_000;
+
 type Phase = "created" | "running" | "stopping" | "ended";
 
 export class NodeRuntime {
@@ -223,6 +226,7 @@ export class NodeRuntime {
       },
       endCalls: () => this.#endCalls("the node is stopping"),
       finish: (reason) => this.#finish(reason),
+      untilEnded: () => this.#untilEnded(),
       isStarted: () => this.phase !== "created",
     });
   }
@@ -500,6 +504,18 @@ export class NodeRuntime {
     // It was superseded, or its time is over: its children end with it, and it has not ended before.
     const timeoutMs = Math.min(this.core.options.shutdownTimeoutMs, this.departure.leftMs);
     void supervision.endAll(timeoutMs).then(() => this.#ended(reason));
+  }
+
+  async #untilEnded(): Promise<void> {
+    const { clock } = this.core.options;
+    if (!this.owned.supervision.hasActive) return;
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimeout(resolve, KILL_CONFIRMATION_MS);
+      void this.ended.then(() => {
+        clock.clearTimeout(timer);
+        return resolve();
+      });
+    });
   }
 
   #ended(reason: EndReason): void {

@@ -260,6 +260,12 @@ export class Uplink {
 
   #fenced(epoch: Epoch): void {
     if (compareEpochs(epoch, this.#core.epoch) <= 0) return this.#core.drop(this.#parentPath, "stale epoch");
+    // Our parent is there, and granted no such epoch: another one says so, which may have been dead for long. If it lives,
+    // ours gives way to it first.
+    const grantor = epoch.slice(0, this.#parentEpoch.length);
+    if (this.isOpen && compareEpochs(grantor, this.#parentEpoch) > 0) {
+      return this.#core.drop(this.#parentPath, "fenced by another parent");
+    }
     this.#port.superseded(epoch);
   }
 
