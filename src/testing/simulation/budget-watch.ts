@@ -1,6 +1,7 @@
 /** Watches that no supervisor restarts more often than it was told to, by counting its decisions anew. */
-import type { SupervisionEvent } from "../../index.js";
-import type { SimulatedProcess, SimulatedTree } from "./simulated-tree.js";
+import type { SupervisionEvent } from "../../node/events.js";
+import type { SimulatedProcess } from "./process.js";
+import type { SimulatedTree } from "./simulated-tree.js";
 
 /** Restarts that come of a sibling, or of a new beginning, are part of another one. */
 const UNCOUNTED: ReadonlySet<string> = new Set(["a sibling failed", "the supervisor started anew"]);

@@ -1,8 +1,10 @@
 /** One call that the workload made, and what must hold of how it ends. */
 import { compareEpochs } from "../../../machines/epoch.js";
-import type { CommandError, CommandOutcome } from "../../index.js";
+import type { CommandError } from "../../errors.js";
+import type { CommandOutcome } from "../../node/dispatch.js";
 import type { HandlerRun } from "./journal.js";
-import { isLiving, pausedMs, type SimulatedProcess, type SimulatedTree, type WorkInput } from "./simulated-tree.js";
+import { isLiving, pausedMs, type SimulatedProcess } from "./process.js";
+import type { SimulatedTree, WorkInput } from "./simulated-tree.js";
 
 export interface IssuedCall {
   readonly kind: "command" | "fanOut" | "request";

@@ -3,8 +3,9 @@
  * forgiven, or a broken connection, makes a living child dead. The parent's own stalls are no excuse.
  */
 import { forgivenStallMs } from "../../../machines/failure-detector.js";
-import type { ChildChange, StateChange } from "../../index.js";
-import { isLiving, pausedMs, type SimulatedProcess, type SimulatedTree } from "./simulated-tree.js";
+import type { ChildChange, StateChange } from "../../node/events.js";
+import { isLiving, pausedMs, type SimulatedProcess } from "./process.js";
+import type { SimulatedTree } from "./simulated-tree.js";
 
 export function watchFalseDeaths(tree: SimulatedTree): void {
   const { heartbeat, failureDetector } = tree.plan.options;

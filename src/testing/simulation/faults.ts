@@ -1,15 +1,9 @@
 /** Carries out a schedule of faults; everything done is undone by `end`. */
-import type { Random } from "../../index.js";
+import type { Random } from "../../health/clock.js";
 import { seededRandom } from "../prng.js";
 import type { Fault, FaultKind, FaultSchedule } from "./schedule.js";
-import {
-  isActive,
-  isLiving,
-  pausedMs,
-  type SimulatedProcess,
-  type SimulatedTree,
-  type Span,
-} from "./simulated-tree.js";
+import { isActive, isLiving, pausedMs, type SimulatedProcess, type Span } from "./process.js";
+import type { SimulatedTree } from "./simulated-tree.js";
 
 export class Faults {
   readonly log: string[] = [];

@@ -2,7 +2,8 @@
 import { compareEpochs } from "../../../machines/epoch.js";
 import { type IssuedCall, runsOf, toEpoch as parseEpoch } from "./calls.js";
 import type { HandlerRun } from "./journal.js";
-import type { Document, SimulatedProcess, SimulatedTree } from "./simulated-tree.js";
+import type { SimulatedProcess } from "./process.js";
+import type { Document, SimulatedTree } from "./simulated-tree.js";
 
 /** A handler runs once at most for one call in one process, and once at all unless the call is idempotent. */
 export function checkRuns(tree: SimulatedTree, issued: readonly IssuedCall[]): void {

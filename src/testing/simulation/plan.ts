@@ -1,5 +1,8 @@
 /** What tree a seed stands for: its shape, who starts whom, who is critical, and how its nodes are set. */
-import type { NodeOptions, OrphanPolicy, Random, Shutdown, SupervisionOptions } from "../../index.js";
+import type { Shutdown } from "../../../machines/child-spec.js";
+import type { Random } from "../../health/clock.js";
+import type { SupervisionOptions } from "../../node/child-options.js";
+import type { NodeOptions, OrphanPolicy } from "../../node/options.js";
 import { seededRandom } from "../prng.js";
 
 /**

@@ -2,8 +2,9 @@
  * Starts children in simulated processes of their own, as a fork would: it takes a while, may fail, and the exit is told to
  * the parent a little later and only while that runs.
  */
-import type { ChildExit, StartContext, StartedChild, Starter } from "../../index.js";
-import { isLiving, type SimulatedProcess, type SimulatedTree } from "./simulated-tree.js";
+import type { ChildExit, StartContext, StartedChild, Starter } from "../../supervision/starter.js";
+import { isLiving, type SimulatedProcess } from "./process.js";
+import type { SimulatedTree } from "./simulated-tree.js";
 
 interface Fork {
   /** Who starts it. */

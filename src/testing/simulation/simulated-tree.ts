@@ -2,54 +2,22 @@
  * A whole tree in virtual time: simulated processes with one node or several, what their handlers did, and an operator who
  * starts again what has ended and is nobody's child.
  */
-import {
-  type ChildSpec,
-  createNode,
-  type EndReason,
-  type EpochStore,
-  type HandlerContext,
-  inProcess,
-  type Node,
-  type NodeOptions,
-  type OwnedChildSpec,
-  type Random,
-  type StartContext,
-} from "../../index.js";
+import type { Random } from "../../health/clock.js";
+import type { ChildSpec, OwnedChildSpec } from "../../node/child-options.js";
+import type { EndReason } from "../../node/events.js";
+import type { HandlerContext } from "../../node/handlers.js";
+import { createNode, type Node } from "../../node/node.js";
+import type { EpochStore, NodeOptions } from "../../node/options.js";
+import { inProcess } from "../../supervision/in-process.js";
+import type { StartContext } from "../../supervision/starter.js";
 import { seededRandom } from "../prng.js";
 import { SimulatedClock } from "../simulated-clock.js";
 import type { SimulatedHost } from "../simulated-host.js";
 import { SimulatedNetwork } from "../simulated-network.js";
 import { type HandlerRun, Journal } from "./journal.js";
 import type { PlannedNode, TreePlan } from "./plan.js";
+import { isLiving, type SimulatedProcess, type Span } from "./process.js";
 import { simulatedProcess } from "./simulated-process.js";
-
-/** One node and the process that it runs in; nodes of one process share its host. */
-export interface SimulatedProcess {
-  readonly path: string;
-  readonly number: number;
-  readonly name: string;
-  readonly host: SimulatedHost;
-  readonly node: Node;
-  /** Whose supervisor started it; null for the operator. */
-  readonly owner: SimulatedProcess | null;
-  /** It goes on when its owner's process dies. */
-  readonly isDetached: boolean;
-  readonly startedAtMs: number;
-  endReason: EndReason | null;
-  /** Told to end by a fault. */
-  isDismissed: boolean;
-  /** When it was killed; Infinity while it was not. */
-  killedAtMs: number;
-  /** From when to when it stood still. */
-  readonly pauses: Span[];
-  /** From when to when its messages were kept back or lost. */
-  readonly cutOffs: Span[];
-  /** Promises of this process that have not settled. */
-  open: number;
-}
-
-/** From when to when, milliseconds; Infinity while it lasts. */
-export type Span = [number, number];
 
 /** Who came to hold a path, as its parent sees it. */
 interface Holder {
@@ -397,22 +365,6 @@ export class SimulatedTree {
 /** How long a child without its parent's process may take to end in order, and at all, milliseconds. */
 const ORPHAN_TIMEOUT_MS = 1_500;
 export const ORPHAN_LIMIT_MS = 2_000;
-
-export function isLiving({ host, endReason }: SimulatedProcess): boolean {
-  return host.isAlive && endReason === null;
-}
-
-/** Able to act now. */
-export function isActive(process: SimulatedProcess): boolean {
-  return isLiving(process) && !process.host.isPaused;
-}
-
-/** How long a process stood still within a span of time. */
-export function pausedMs({ pauses }: SimulatedProcess, fromMs: number, untilMs: number): number {
-  let totalMs = 0;
-  for (const [start, end] of pauses) totalMs += Math.max(0, Math.min(end, untilMs) - Math.max(start, fromMs));
-  return totalMs;
-}
 
 /**
  * Who stood still while its parent accepted another process starts nothing when it wakes: its parent has to confirm first

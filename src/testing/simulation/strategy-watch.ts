@@ -1,6 +1,8 @@
 /** Watches that one_for_all and rest_for_one begin anew with every sibling concerned: none goes on as it was. */
-import type { Node, SupervisionEvent } from "../../index.js";
-import type { SimulatedProcess, SimulatedTree } from "./simulated-tree.js";
+import type { SupervisionEvent } from "../../node/events.js";
+import type { Node } from "../../node/node.js";
+import type { SimulatedProcess } from "./process.js";
+import type { SimulatedTree } from "./simulated-tree.js";
 
 /** Restarts that are part of another one. */
 const CONSEQUENCES: ReadonlySet<string> = new Set(["a sibling failed", "the supervisor started anew"]);

@@ -1,8 +1,11 @@
 /** What users do to a tree while faults happen: calls down and up, fan-outs, documents, reports. */
-import { CommandError, type CommandOptions, type CommandOutcome, type Random } from "../../index.js";
+import { CommandError } from "../../errors.js";
+import type { Random } from "../../health/clock.js";
+import type { CommandOptions, CommandOutcome } from "../../node/dispatch.js";
 import { seededRandom } from "../prng.js";
 import { checkEnding, type IssuedCall, isRefusedByEnd, toEpoch, track } from "./calls.js";
-import { isActive, type SimulatedProcess, type SimulatedTree, type WorkInput } from "./simulated-tree.js";
+import { isActive, type SimulatedProcess } from "./process.js";
+import type { SimulatedTree, WorkInput } from "./simulated-tree.js";
 
 export class Workload {
   readonly issued: IssuedCall[] = [];
