@@ -60,7 +60,7 @@ class Run {
 
   #fork(): ChildProcess {
     const program = this.#options.program ?? new URL("seed-worker.ts", import.meta.url);
-    return fork(program, { execArgv: ["--import", "tsx"] });
+    return fork(program, { execArgv: ["--max-semi-space-size=64", "--import", "tsx"] });
   }
 
   #take(): number | null {

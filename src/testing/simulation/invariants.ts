@@ -105,7 +105,7 @@ export class Watch {
   }
 }
 
-const REST_MS = 6_000;
+const REST_MS = 4_000;
 /** Beats come up to a tenth early, those of a few nodes have not grown yet. */
 const REST_SLACK = 1.25;
 

@@ -37,25 +37,32 @@ export interface Violation {
 export class Journal {
   /** What was violated. */
   readonly broken: Violation[] = [];
-  /** The latest events, for a report of what broke. */
-  readonly events: string[] = [];
   /** Handlers started, by the value of their input. */
   readonly runs = new Map<number, HandlerRun[]>();
   readonly #now: () => number;
-  #digest = 0x811c9dc5;
+  /** Written out only if somebody reads them. */
+  readonly #notes: { readonly atMs: number; readonly event: string }[] = [];
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
+  /** Everything that happened, for a report of what broke. */
+  get events(): readonly string[] {
+    return this.#notes.map(({ atMs, event }) => `${atMs.toFixed(3)} ${event}`);
+  }
+
+  /** FNV-1a of all events. */
   get digest(): string {
-    return (this.#digest >>> 0).toString(16);
+    let digest = 0x811c9dc5;
+    for (const event of this.events) {
+      for (let i = 0; i < event.length; i++) digest = Math.imul(digest ^ event.charCodeAt(i), 0x01000193);
+    }
+    return (digest >>> 0).toString(16);
   }
 
   note(event: string): void {
-    const line = `${this.#now().toFixed(3)} ${event}`;
-    this.events.push(line);
-    for (let i = 0; i < line.length; i++) this.#digest = Math.imul(this.#digest ^ line.charCodeAt(i), 0x01000193);
+    this.#notes.push({ atMs: this.#now(), event });
   }
 
   violated(invariant: Invariant, what: string): void {

@@ -47,7 +47,7 @@ export const NODES_MIN = 5;
 /** A tree of 5 to `nodesMax` nodes, most of them small, on up to four levels. */
 export function planTree(seed: number, nodesMax: number): TreePlan {
   const random = seededRandom(seed * 3 + 1);
-  const size = Math.min(nodesMax, Math.floor(NODES_MIN * (nodesMax / NODES_MIN) ** random() + 0.5));
+  const size = Math.min(nodesMax, Math.floor(NODES_MIN * (nodesMax / NODES_MIN) ** (random() ** 1.5) + 0.5));
   const ownedShare = random();
   const nodes: PlannedNode[] = [planNode(null, "t", { random, ownedShare })];
   const middles = Math.min(size - 1, 2 + Math.floor(random() * 3));
