@@ -44,6 +44,10 @@ export interface TreePlan {
 
 export const NODES_MIN = 5;
 
+/** Longest time in which a process starts and attaches, milliseconds; and what each level keeps of its time for itself. */
+const NODE_START_MS = 400;
+const LEVEL_RESERVE = 1.2;
+
 /** A tree of 5 to `nodesMax` nodes, most of them small, on up to four levels. */
 export function planTree(seed: number, nodesMax: number): TreePlan {
   const random = seededRandom(seed * 3 + 1);
@@ -67,7 +71,7 @@ export function planTree(seed: number, nodesMax: number): TreePlan {
     hasEpochStore: isSkewed && nodes.some(({ path }) => path.split(".").length > 2),
     drift: random() < 0.5 ? 0.01 : 0,
     startFailure: random() < 0.3 ? 0.2 : 0,
-    options: planOptions(random),
+    options: planOptions(random, startMs(nodes, nodes[0] as PlannedNode)),
   };
 }
 
@@ -123,15 +127,23 @@ function index(nodes: readonly PlannedNode[]): Pick<TreePlan, "nodes" | "paths" 
   return { nodes, paths: nodes.map(({ path }) => path), byPath, children };
 }
 
+/** How long a node's subtree may take to start: who starts its children in turn needs the sum of their times. */
+function startMs(nodes: readonly PlannedNode[], node: PlannedNode): number {
+  const children = nodes.filter(({ parent }) => parent === node.path).map((child) => startMs(nodes, child));
+  const isInTurn = (node.supervision.strategy ?? "one_for_one") !== "one_for_one";
+  const childrenMs = isInTurn ? children.reduce((sum, ms) => sum + ms, 0) : Math.max(0, ...children);
+  return NODE_START_MS + childrenMs * LEVEL_RESERVE;
+}
+
 /** Times from quick and nervous to the defaults, bounds from tight to the defaults. */
-function planOptions(random: Random): Partial<NodeOptions> {
+function planOptions(random: Random, startsWithinMs: number): Partial<NodeOptions> {
   const pauseMs = pick(random, 400, 1_000);
   return {
     heartbeat: pick(random, { minMs: 200, maxMs: 800 }, { minMs: 500, maxMs: 2_000 }),
     failureDetector: { pauseMs, deadMs: pick(random, 3_500, 10_000) },
     backoff: { baseMs: pick(random, 50, 200), maxMs: pick(random, 1_000, 5_000) },
-    initTimeoutMs: pick(random, 3_000, 10_000),
-    recoveryTimeoutMs: pick(random, null, null, 8_000),
+    initTimeoutMs: Math.max(pick(random, 3_000, 10_000), startsWithinMs),
+    recoveryTimeoutMs: pick(random, null, null, Math.max(8_000, 2 * startsWithinMs)),
     thresholds: pick(random, {}, {}, { failed: { count: 2 } }, { degraded: { count: 2 } }),
     ...(random() < 0.25 ? { concurrency: 2, queueMax: 6, linkQueueMax: 12 } : {}),
   };
