@@ -15,6 +15,8 @@ export interface Call {
   /** Time left at arrival, milliseconds. */
   readonly deadlineMs: number;
   readonly meta: Meta | null;
+  /** It is to run only where a certain document of the parent is. @default false */
+  readonly needsDocument?: boolean;
 }
 
 /** How a call ended, in the form in which it travels. */

@@ -90,9 +90,10 @@ export class CommandRouter {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  /** Refuses what waits for a document that will not come any more. */
+  /** Refuses what waits for a document that will not come any more, or has one that does not count any more. */
   closeParking(why: string): void {
     this.#parking.close(why);
+    this.#port.executor.refuseInformed(why);
   }
 
   /** Hands a call to the child that leads to `target`, or refuses it. */
@@ -182,8 +183,8 @@ export class CommandRouter {
 
 const CANCELLED = uncompleted("cancelled", "CANCELLED", "cancelled by the caller");
 
-function toCall({ commandId, name, input, meta }: CommandRun, deadlineMs: number): Call {
-  return { id: commandId, name, input, deadlineMs, meta };
+function toCall({ commandId, name, input, meta, minSyncVersion }: CommandRun, deadlineMs: number): Call {
+  return { id: commandId, name, input, deadlineMs, meta, needsDocument: minSyncVersion > 0 };
 }
 
 function toAnswer(commandId: string, outcome: Outcome, maxBytes: number): UpMessage {

@@ -107,6 +107,13 @@ export class Executor {
     this.#pump();
   }
 
+  /** Refuses what waits and needs a document of the parent: another parent's are not the same. */
+  refuseInformed(why: string): void {
+    for (const entry of this.#queue.values()) {
+      if (entry.call.needsDocument) this.#finish(entry, refused("UNAVAILABLE", why));
+    }
+  }
+
   /** Refuses new calls and resolves when the accepted ones have ended. */
   drain(): Promise<void> {
     this.#draining = true;
