@@ -4,7 +4,6 @@
  * A process that was stopped may have been replaced meanwhile. Before it starts anything, its parent must have
  * acknowledged a message that it sent after it woke; a parent that has replaced it answers that it is fenced.
  */
-import type { Channel } from "./channel.js";
 import type { NodeCore } from "./core.js";
 import type { Pulse } from "./pulse.js";
 import type { Uplink } from "./uplink.js";
@@ -38,13 +37,15 @@ export class Lease {
   noteStall(latenessMs: number): void {
     const { core, uplink } = this.#port;
     if (latenessMs <= core.options.failureDetector.pauseMs || !uplink?.channel) return;
-    if (this.#confirmingSeq === 0) this.#confirm(uplink, uplink.channel);
+    if (this.#confirmingSeq === 0) this.#doubt(uplink);
   }
 
   /** The parent acknowledged something. */
   acknowledged(): void {
     const acknowledged = this.#port.uplink?.channel?.acknowledgedSeq ?? 0;
-    if (this.#confirmingSeq > 0 && acknowledged >= this.#confirmingSeq) this.renew();
+    if (this.#confirmingSeq === 0 || acknowledged < this.#confirmingSeq) return;
+    this.#confirmingSeq = 0;
+    this.#port.renewed();
   }
 
   /** Something changed that `isValid` asks about. A session that ended does not answer whether we were replaced before. */
@@ -52,20 +53,24 @@ export class Lease {
     this.#port.renewed();
   }
 
-  /** The parent has just given its word, or a session. */
-  renew(): void {
-    this.#confirmingSeq = 0;
-    this.#port.renewed();
+  /** A session was opened. If we stood still, its offer may be older than that: the parent is asked within it. */
+  opened(): void {
+    if (this.#confirmingSeq > 0) this.#ask();
+    else this.#port.renewed();
   }
 
-  #confirm(uplink: Uplink, channel: Channel): void {
+  #doubt(uplink: Uplink): void {
     const { core } = this.#port;
     core.troubled();
     // The silence was ours: the parent gets its time to answer.
     uplink.forgive(core.now());
     core.log.warn({ event: "node.stalled", path: core.path }, "stalled: waiting for the parent's word");
+    this.#ask();
+  }
+
+  #ask(): void {
     this.#port.probeParent();
-    this.#confirmingSeq = channel.sentSeq;
+    this.#confirmingSeq = this.#port.uplink?.channel?.sentSeq ?? 0;
   }
 
   #isPaused(): boolean {

@@ -334,7 +334,7 @@ export class NodeRuntime {
     // The first frame in the session is what makes it count; it also says that the subtree was ready all along.
     this.#reporter.announceState();
     this.#pulse.quicken();
-    this.#lease.renew();
+    this.#lease.opened();
   }
 
   #uplinkLost(): void {

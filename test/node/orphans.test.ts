@@ -182,7 +182,32 @@ describe("the self-lease", () => {
     expect([ran, a.status.queued]).toEqual([[], 1]);
     world.processOf(shop).passes = () => true;
     await world.until(() => a.state === "SYNCHRONIZED");
+    await world.run(1_000);
     expect(ran).toEqual([1]);
+  });
+
+  // The offer of a former parent had waited in the socket while the process stood still, and counted as its parent's word.
+  test.each(order)("an offer that is older than the stall is not that word (%s)", async (_, resume) => {
+    const world = new World();
+    const ran: number[] = [];
+    const shop = world.node({ path: "shop", children: [{ id: "a" }, { id: "b" }] });
+    const requests = { near: (n: number) => ran.push(n) };
+    const a = world.node({ path: "shop.a", children: [{ id: "x" }], requests, onOrphaned: "pause" });
+    const x = world.node({ path: "shop.a.x" });
+    await world.up(shop, a, x, world.node({ path: "shop.b" }));
+    await world.run(60_000);
+    world.processOf(shop).stop();
+    // Long enough for its death: the child announces itself.
+    await world.run(14_000);
+    world.processOf(a).stop();
+    world.processOf(shop).continue(resume);
+    await world.run(100);
+    world.processOf(shop).stop();
+    void x.request("near", 1).catch(() => {});
+    await world.run(6_000);
+    world.processOf(a).continue(resume);
+    await world.run(500);
+    expect(ran).toEqual([]);
   });
 
   test.each(order)("a short stall needs no confirmation (%s)", async (_, resume) => {
