@@ -92,12 +92,21 @@ function isAnyoneBetween(executor: string, caller: string): boolean {
   return callerPath.startsWith(`${executorPath}.`);
 }
 
+/** Who had no parent to ask when it fell asleep goes by its orphan policy. */
+function wasOrphaned({ records }: Incarnation, atMs: number): boolean {
+  const state = records.findLast((record) => record.type === "state" && record.atMs <= atMs);
+  return (
+    state?.type === "state" &&
+    ((state.state !== "SYNCHRONIZED" && state.state !== "DEGRADED") || state.reasons.includes("uplink"))
+  );
+}
+
 /** Whoever stood still for longer than silence is explained starts nothing before its parent confirmed its place. */
 function checkStart(history: History, run: HandlerRun): readonly Violation[] {
   const { by, began } = run;
   const { suspicionMs } = history.plan.times;
   const slept = by.stops.findLast(([from, until]) => until - from > suspicionMs && until <= began.atMs);
-  if (slept === undefined || by.path === ROOT) return [];
+  if (slept === undefined || by.path === ROOT || wasOrphaned(by, slept[0])) return [];
   const wokeAtMs = slept[1];
   const replaced = superseders(history, run).filter(({ atMs }) => atMs < wokeAtMs);
   const isAccepted = acceptancesOf(history, run).some(({ untilMs }) => untilMs > began.atMs);

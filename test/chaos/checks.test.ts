@@ -243,6 +243,14 @@ describe("epochs", () => {
     ];
     const slept = stood(LEAF, 50, wokeAtMs);
     expect(broken([...lines, ...slept])).toEqual(["who slept and was replaced starts nothing when it wakes"]);
+    const orphaned: Event = {
+      type: "state",
+      from: "SYNCHRONIZED",
+      state: "DEGRADED",
+      reasons: ["uplink"],
+      failure: null,
+    };
+    expect(broken([...lines, ...slept, [40, LEAF, orphaned]])).toEqual([]);
     // Who sleeps for less than silence needs to be suspect need not notice.
     expect(broken([...lines, ...stood(LEAF, wokeAtMs - suspicionMs + 1, wokeAtMs)])).toEqual([]);
   });

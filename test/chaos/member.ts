@@ -108,9 +108,9 @@ export class Member {
 
   #record(node: Node): void {
     const journal = this.#journal;
-    node.on("state.changed", ({ from, state, failure }) => {
+    node.on("state.changed", ({ from, state, reasons, failure }) => {
       this.#noteEpoch(node);
-      journal.write({ type: "state", from, state, failure });
+      journal.write({ type: "state", from, state, reasons, failure });
     });
     node.on("child.changed", ({ id, from, state, epoch }) => {
       this.#noteEpoch(node);

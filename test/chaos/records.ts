@@ -75,7 +75,13 @@ export interface Run {
 export type Event =
   /** `owner` is the process that started it as its child, and that it must not outlive; null if there is none. */
   | { readonly type: "start"; readonly pid: number; readonly owner: number | null; readonly startedBy: StartedBy }
-  | { readonly type: "state"; readonly from: string; readonly state: string; readonly failure: string | null }
+  | {
+      readonly type: "state";
+      readonly from: string;
+      readonly state: string;
+      readonly reasons: readonly string[];
+      readonly failure: string | null;
+    }
   | { readonly type: "epoch"; readonly epoch: string }
   | LinkChange
   | Issued
