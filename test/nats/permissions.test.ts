@@ -169,7 +169,11 @@ const FORGERIES: readonly Forgery[] = [
   {
     what: "the parent that fences a sibling",
     subject: "down.shop.b",
-    forge: (session) => said("", "shutdown.fenced", { boot: session("shop.b").childBoot, epoch: LATER }),
+    // Only an epoch of its present parent's granting fences a child while that parent is there.
+    forge: (session) => {
+      const { childBoot, parentEpoch } = session("shop.b");
+      return said("", "shutdown.fenced", { boot: childBoot, epoch: [...parentEpoch, ...LATER] });
+    },
     effect: /^shop.b: NODE_FENCED/,
   },
   {
