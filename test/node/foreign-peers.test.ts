@@ -89,6 +89,21 @@ describe("a foreign parent", () => {
     return { raw, a };
   }
 
+  // A rival root had fenced the children of the one that it outranked, and died. Its word came ten seconds later, and ended
+  // a child that had long obeyed the only parent there was.
+  test("fences its child, but no other parent does while it is there", async () => {
+    const world = new World();
+    const { raw, a } = await family(world);
+    const boot = raw.received.find(({ key }) => key === "9.0")?.fields[1];
+    const fence = (epoch: readonly number[]): void =>
+      world.broker.publish("ft.local.down.shop.a", rawFrame({ messages: [[5, 2, 0, boot, epoch]] }));
+    fence([9, 1]);
+    await world.run(2_000);
+    expect([a.state, a.status.dropped["fenced by another parent"]]).toEqual(["SYNCHRONIZED", 1]);
+    fence([5, 9]);
+    expect(await world.settle(a.ended)).toBe("fenced");
+  });
+
   test("is a parent like any other", async () => {
     const world = new World();
     const { raw, a } = await family(world);
