@@ -8,6 +8,8 @@
  * Y4. What an announcement says of a newer parent may be out of date. If that parent lives, some child of it refuses us
  *     when asked. If none does for as long as silence takes to mean death, it is dead, and its children must not be
  *     lost: a root outranks it; any other node was superseded at some time, and ends so that it can be started anew.
+ * Y5. Started anew under the same parent it would be older again: the parent hears that a newer one of its own path has
+ *     granted that epoch, and the parent's parent, up to the root, which outranks it.
  */
 import { compareEpochs, type Epoch } from "../../machines/epoch.js";
 import type { NodeCore } from "./core.js";
@@ -20,6 +22,8 @@ export interface RivalryPort {
   /** Asks whoever is there to announce itself, or to refuse us. */
   probe(): void;
   superseded(epoch: Epoch): void;
+  /** Tells our parent that one with this epoch was seen at its path. */
+  tellParent(epoch: Epoch): void;
 }
 
 /** Rivals that outrank the same epoch must not meet again. */
@@ -41,7 +45,7 @@ export class Rivalry {
       return true;
     }
     if (!isCertain) this.#doubt(epoch);
-    else if (compareEpochs(epoch, this.#port.core.epoch) > 0) this.#port.superseded(epoch);
+    else if (compareEpochs(epoch, this.#port.core.epoch) > 0) this.#giveWay(epoch);
     else if (this.#port.isRoot) this.#outrank(epoch);
     return false;
   }
@@ -52,6 +56,7 @@ export class Rivalry {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
     this.#port.probe();
+    this.#port.tellParent(this.#newest.slice(0, -1));
     core.wait(() => this.#decide(), core.options.failureDetector.deadMs);
   }
 
@@ -59,8 +64,13 @@ export class Rivalry {
     const { core, isRoot } = this.#port;
     this.#isWaiting = false;
     if (core.isOver || compareEpochs(this.#newest, core.epoch) <= 0) return;
-    if (isRoot) this.#outrank(this.#newest);
-    else this.#port.superseded(this.#newest);
+    if (isRoot) return this.#outrank(this.#newest);
+    this.#giveWay(this.#newest);
+  }
+
+  #giveWay(epoch: Epoch): void {
+    this.#port.tellParent(epoch.slice(0, -1));
+    this.#port.superseded(epoch);
   }
 
   #outrank(epoch: Epoch): void {

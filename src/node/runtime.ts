@@ -125,6 +125,7 @@ export class NodeRuntime {
       isEstablished: () => this.#isEstablished,
       probe: () => children.probe(),
       superseded: (epoch) => this.#fenced(epoch),
+      tellParent: (epoch) => this.uplink?.tellNewerParent(epoch),
     });
     this.departure = this.#newDeparture();
   }

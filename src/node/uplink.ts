@@ -184,7 +184,12 @@ export class Uplink {
     this.#detector = null;
   }
 
-  #announce(attempt: number): void {
+  /** Lets the parent know that a newer one was seen at its path; it finds out whether that one lives. */
+  tellNewerParent(parentEpoch: Epoch): void {
+    if (compareEpochs(parentEpoch, this.#parentEpoch) > 0) this.#announce(this.#announcer.attempt, parentEpoch);
+  }
+
+  #announce(attempt: number, parentEpoch = this.#parentEpoch): void {
     this.#tell({
       kind: "ready.announce",
       seq: 0,
@@ -192,7 +197,7 @@ export class Uplink {
       childBoot: this.#core.boot,
       attempt,
       epoch: this.#core.epoch,
-      parentEpoch: this.#parentEpoch,
+      parentEpoch,
       versionMin: PROTOCOL_VERSION_MIN,
       versionMax: PROTOCOL_VERSION_MAX,
     });

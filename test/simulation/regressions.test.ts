@@ -26,3 +26,25 @@ it("a command that waited for a handler slot, given for a document, ran under an
   expect(isWhole()).toBe(true);
   expect(documents).toEqual([]);
 });
+
+it("a leaf that had obeyed a newer root kept its parent from ever being ready, as the older root did not learn of it", async () => {
+  const world = new SimulatedWorld({ seed: 1 });
+  // The second root has the older epoch: its clock was behind, or it slept while the other one came and went.
+  const epochs = [20, 10];
+  const epochStore = { next: () => epochs.shift() ?? 30 };
+  const middle = world.starter((here, { path }) => createNode({ path, ...here, children: [{ id: "leaf" }] }));
+  const children = [{ id: "middle", start: middle }, { id: "other" }];
+  const supervision = { cooldownMs: 1_000 };
+  world.process("t", (here) => createNode({ path: "t", ...here, children, epochStore, supervision }));
+  world.process("other", (here) => createNode({ path: "t.other", ...here }));
+  world.process("leaf", (here) => createNode({ path: "t.middle.leaf", ...here }));
+  const isWhole = (): boolean =>
+    world.node("t").state === "SYNCHRONIZED" && world.node("leaf").state === "SYNCHRONIZED";
+  expect(await world.until(isWhole, { withinMs: 10_000 })).toBe(true);
+  world.kill("t");
+  world.kill("other");
+  world.restart("t");
+  world.restart("other");
+  expect(await world.until(() => !isWhole(), { withinMs: 10_000 })).toBe(true);
+  expect(await world.until(isWhole, { withinMs: 120_000 })).toBe(true);
+});
