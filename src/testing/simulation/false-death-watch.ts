@@ -34,8 +34,14 @@ class FalseDeathWatch {
 
   add(process: SimulatedProcess): void {
     process.node.on("state.changed", (change) => this.#noteState(process, change));
+    /** When each child was killed: its session ends with it. */
+    const killedAtMs = new Map<string, number>();
+    process.node.on("supervision.decided", ({ id, decision, atMs }) => {
+      if (decision === "killed") killedAtMs.set(id, atMs);
+    });
     process.node.on("child.changed", (change) => {
-      const isDeath = change.state === "dead" && (change.from === "alive" || change.from === "suspect");
+      const wasHeldAlive = change.from === "alive" || change.from === "suspect";
+      const isDeath = change.state === "dead" && wasHeldAlive && killedAtMs.get(change.id) !== change.atMs;
       // A parent that failed closes all links: its state is known a moment later.
       if (isDeath) this.#tree.clock.defer(() => this.#judge(process, change));
     });

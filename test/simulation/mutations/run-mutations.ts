@@ -8,7 +8,8 @@ import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { runSeeds } from "../run-seeds.js";
+import { simulate } from "fractal-tree/testing";
+import { runSeeds, type RunSeedsOptions } from "../run-seeds.js";
 import type { SeedReport } from "../seed-worker.js";
 import { COORDINATION_MUTATIONS } from "./coordination.js";
 import { applyEdit, type Mutation } from "./mutation.js";
@@ -32,18 +33,25 @@ export async function runMutation(mutation: Mutation, { jobs, nodes = 60 }: Muta
   try {
     await copyWith(mutation, folder);
     const program = pathToFileURL(join(folder, "test/simulation/seed-worker.ts"));
-    const totals = await runSeeds({
-      from: 1,
-      count: mutation.withinSeeds,
-      nodes,
-      program,
-      stopsAtFirst: true,
-      ...(jobs === undefined ? {} : { jobs }),
-    });
-    return { mutation, caughtBy: totals.failed[0] ?? null, seeds: totals.seeds };
+    return await hunt(mutation, { ...(jobs === undefined ? {} : { jobs }), nodes, program, stopsAtFirst: true });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Runs seeds until one fails, and not without the mutation, too, which would prove nothing. */
+async function hunt(mutation: Mutation, options: Omit<RunSeedsOptions, "from" | "count">): Promise<MutationResult> {
+  const { withinSeeds } = mutation;
+  let from = 1;
+  while (from <= withinSeeds) {
+    const { failed, seeds } = await runSeeds({ ...options, from, count: withinSeeds - from + 1 });
+    for (const report of failed) {
+      const { broken } = await simulate({ seed: report.seed, nodes: options.nodes });
+      if (broken.length === 0) return { mutation, caughtBy: report, seeds: report.seed };
+    }
+    from += seeds;
+  }
+  return { mutation, caughtBy: null, seeds: withinSeeds };
 }
 
 export interface MutationRun {

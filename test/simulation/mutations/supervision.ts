@@ -62,13 +62,11 @@ export const SUPERVISION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/supervision/supervision.ts",
-        find: "    if (this.#incarnations.has(id)) this.#do(this.#machine.ending(id, exit, this.#nowMs, { kill }));\n",
-        replace: `    const incarnation = this.#incarnations.get(id);
-    if (incarnation !== undefined) {
+        find: "else if (incarnation !== undefined) this.#do(this.#machine.ending(id, exit, this.#nowMs, { kill }));",
+        replace: `else if (incarnation !== undefined) {
       this.#do(this.#machine.ending(id, exit, this.#nowMs, { kill }));
       this.#exited(id, incarnation, exit);
-    }
-`,
+    }`,
       },
     ],
   },
