@@ -30,6 +30,11 @@ export class Incarnation {
     start().then(exited, (error: unknown) => exited(exitOfStartError(error)));
   }
 
+  /** Whether its start is over. Until then whoever is heard at its path may be a former process of it. */
+  get hasStarted(): boolean {
+    return this.#started !== null;
+  }
+
   /** Asks it to end in order. */
   stop(timeoutMs: number): void {
     if (this.#wish !== "kill") this.#wish = { timeoutMs };

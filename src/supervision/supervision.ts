@@ -213,11 +213,11 @@ export class Supervision {
     this.#do(this.#machine.ready(id, this.#nowMs));
   }
 
-  /** The child left, failed or died; who cannot be trusted to end by itself is killed. */
+  /** The child left, failed or died; who cannot be trusted to end by itself is killed. Of a start that is under way its exit tells. */
   linkEnded(id: string, exit: SupervisedExit, { kill }: { readonly kill: boolean }): void {
     const incarnation = this.#incarnations.get(id);
     if (incarnation instanceof Adoption) incarnation.ended(exit);
-    else if (incarnation !== undefined) this.#do(this.#machine.ending(id, exit, this.#nowMs, { kill }));
+    else if (incarnation?.hasStarted === true) this.#do(this.#machine.ending(id, exit, this.#nowMs, { kill }));
   }
 
   /** Ends a child that lives but cannot go on, and starts it again by its restart type. */
