@@ -94,6 +94,10 @@ class Watch implements NodeWatch {
   readonly #aborted = (): void => this.#close(this.#options.signal?.reason);
   #resolve: (end: NodeEnd) => void = () => {};
   #reject: (reason: unknown) => void = () => {};
+  /** Paths of nodes about which a notice waits. */
+  readonly #doubtful = new Set<string>();
+  /** Ends that wait for those of nodes below. */
+  #held: NodeEnd[] = [];
   #timer: Timer | null = null;
   readonly #sinceMs: number;
   #dueAtMs = 0;
@@ -168,13 +172,14 @@ class Watch implements NodeWatch {
       const epoch = epochIn(message);
       if (epoch.length > 0) node.epochHeard(epoch, this.#nowMs);
     }
+    this.#settle(node, null);
   }
 
   #noticed(payload: Uint8Array, path: string): void {
     const notice = decodeEndNotice(payload);
     if (notice === null) return;
     const node = this.#nodes.get(path) ?? this.#add(path) ?? this.#newNode(path);
-    this.#report(node.noticed(notice, this.#nowMs));
+    this.#settle(node, node.noticed(notice, this.#nowMs));
   }
 
   #add(path: string): WatchedNode | null {
@@ -196,8 +201,23 @@ class Watch implements NodeWatch {
     return false;
   }
 
-  #report(end: NodeEnd | null): void {
-    if (end === null) return;
+  /** Something happened to a node: an end is not told before that of a node below is certain. */
+  #settle(node: WatchedNode, end: NodeEnd | null): void {
+    if (node.isInDoubt) this.#doubtful.add(node.path);
+    else this.#doubtful.delete(node.path);
+    if (end !== null) this.#held.push(end);
+    const ready = this.#held.filter(({ path }) => !this.#isDoubtfulBelow(path));
+    if (ready.length === 0) return;
+    this.#held = this.#held.filter((each) => !ready.includes(each));
+    for (const each of ready) this.#report(each);
+  }
+
+  #isDoubtfulBelow(path: string): boolean {
+    for (const doubtful of this.#doubtful) if (doubtful.startsWith(`${path}.`)) return true;
+    return false;
+  }
+
+  #report(end: NodeEnd): void {
     this.#stream.push(end);
     if (end.path !== this.path) return;
     this.#resolve(end);
@@ -225,13 +245,13 @@ class Watch implements NodeWatch {
 
   #judge(nowMs: number): void {
     const { silenceMs } = this.#options;
-    const ends: NodeEnd[] = [];
+    const ended: { readonly node: WatchedNode; readonly end: NodeEnd }[] = [];
     for (const node of this.#nodes.values()) {
       const end = node.check(nowMs, silenceMs);
-      if (end !== null) ends.push(end);
+      if (end !== null) ended.push({ node, end });
     }
     // The deepest first: who fell silent together ended from below.
-    for (const end of ends.toSorted((a, b) => depth(b) - depth(a))) this.#report(end);
+    for (const { node, end } of ended.toSorted((a, b) => depth(b.end) - depth(a.end))) this.#settle(node, end);
   }
 
   #excuse(ms: number): void {

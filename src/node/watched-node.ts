@@ -74,6 +74,11 @@ export class WatchedNode {
     return this.#isOver;
   }
 
+  /** A notice waits to be contradicted or believed. */
+  get isInDoubt(): boolean {
+    return this.#doubt !== null;
+  }
+
   /** A frame of the node was heard; `session` is empty outside sessions. */
   heard(direction: Direction, session: string, nowMs: number): void {
     if (this.#isOver && !this.#revive(direction, session)) return;

@@ -4,7 +4,7 @@ import { type FieldType, LAYOUTS } from "../../src/protocol/layouts.js";
 import type { Message } from "../../src/protocol/messages.js";
 import { encodePayload } from "../../src/protocol/payload.js";
 
-export const INPUT = encodePayload("said", "input");
+const INPUT = encodePayload("said", "input");
 
 const ANY: Readonly<Record<FieldType, unknown>> = {
   uint: 0,

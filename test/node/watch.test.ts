@@ -290,6 +290,24 @@ describe("a subtree", () => {
     watching.close();
   });
 
+  test("ends from below also for a watcher that has not heard everybody yet", async () => {
+    for (let waitMs = 0; waitMs < 2_000; waitMs += 100) {
+      const world = new World({ seed: waitMs + 2 });
+      const nodes = ["shop", "shop.a", "shop.a.b"].map((path, i) =>
+        world.node({ path, children: [[{ id: "a" }], [{ id: "b" }], []][i] ?? [] }),
+      );
+      await world.up(...nodes);
+      await world.run(10_000);
+      const watching = watch(world, "shop", { subtree: true });
+      const ends = reports(watching);
+      await world.run(waitMs);
+      await world.settle((nodes[0] as Node).shutdownTree());
+      await world.run(10_000);
+      expect(ends.map(({ path }) => path)).toEqual(["shop.a.b", "shop.a", "shop"]);
+      watching.close();
+    }
+  });
+
   test("is told from below also when each child's own notice is lost", async () => {
     const world = new World();
     const shop = world.node({ path: "shop", children: [{ id: "a" }] });
