@@ -293,13 +293,13 @@ export class Children {
   }
 
   /**
-   * Who has left speaks again because our acknowledgement was lost, and waits for it, also while we stop; anyone else is
-   * asked to announce itself.
+   * Who has left speaks again because our acknowledgement was lost, and waits for it, also while we stop. Anyone is asked to
+   * announce itself: who left does not, but somebody else may have said the farewell.
    */
   #answerStale(id: string, session: string): void {
     const ack = this.#farewells.get(session);
     if (ack !== undefined) this.#tell(id, { kind: "heartbeat.ack", seq: 0 }, { session, ack });
-    else if (this.#port.isCoordinating()) this.#tell(id, this.#probeMessage());
+    if (this.#port.isCoordinating()) this.#tell(id, this.#probeMessage());
   }
 
   #receiveSessionless(id: string, frame: Frame): void {
