@@ -31,7 +31,7 @@ export interface EndNotice {
 export type EndSpeaker = (typeof END_SPEAKERS)[number];
 
 /** `kind` and `speaker` on the wire are places in these lists. */
-export const END_KINDS = ["normal", "shutdown", "failed", "dependencyDown"] as const satisfies readonly ExitKind[];
+const END_KINDS = ["normal", "shutdown", "failed", "dependencyDown"] as const satisfies readonly ExitKind[];
 export const END_SPEAKERS = ["node", "parent", "silence"] as const;
 
 const NOTICE_VERSION = 1;

@@ -81,6 +81,7 @@ test("a child that left a stopping parent, which was not heard, says it again, a
   const leftAtMs = world.nowMs;
   world.processOf(shop).passes = ({ kinds }) => !kinds.includes("heartbeat.ack") || world.nowMs > leftAtMs + 100;
   await world.settle(a.stop({ timeoutMs: 10_000 }), 1_000);
+  expect(await a.ended).toBe("stopped");
   open();
   await world.settle(Promise.all([stopped, waiting]));
 });

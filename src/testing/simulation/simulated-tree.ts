@@ -364,7 +364,7 @@ export class SimulatedTree {
 
 /** How long a child without its parent's process may take to end in order, and at all, milliseconds. */
 const ORPHAN_TIMEOUT_MS = 1_500;
-export const ORPHAN_LIMIT_MS = 2_000;
+const ORPHAN_LIMIT_MS = 2_000;
 
 /**
  * Who stood still while its parent accepted another process starts nothing when it wakes: its parent has to confirm first
