@@ -12,6 +12,8 @@ const USAGE = `Usage: npm run chaos -- [--minutes N] [--seed N] [--fast] [--keep
   --keep        keeps the journals although every rule held
   --json        the report as one line of JSON`;
 
+const EXIT_ABORTED = 130;
+
 class UsageError extends Error {}
 
 async function main(args: readonly string[]): Promise<void> {
@@ -58,6 +60,9 @@ function positive(option: string, given: string): number {
   if (!(number > 0 && Number.isFinite(number))) throw new UsageError(`${option} must be a number > 0`);
   return number;
 }
+
+// Who stands still notices nothing: all processes are killed when this one exits.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(EXIT_ABORTED));
 
 try {
   await main(process.argv.slice(2));

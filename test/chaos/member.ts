@@ -167,7 +167,7 @@ export class Member {
 }
 
 /** Ends this process if that one is gone: a run that was aborted leaves nothing behind. */
-function endWith(pid: number): void {
+export function endWith(pid: number): void {
   try {
     process.kill(pid, 0);
   } catch {

@@ -5,7 +5,7 @@
 import { createNode, DependencyDownError, type Node, runChild, stopOnSignals, type Transport } from "fractal-tree";
 import { connectNats } from "fractal-tree/nats";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Member } from "./member.js";
+import { endWith, Member } from "./member.js";
 import { ROOT } from "./plan.js";
 import { fromEnvironment } from "./settings.js";
 
@@ -23,6 +23,7 @@ async function connectPatiently(name: string): Promise<Transport> {
     try {
       return await connect(name);
     } catch {
+      endWith(settings.driverPid);
       await sleep(RECONNECT_MS);
     }
   }
