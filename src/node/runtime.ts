@@ -5,9 +5,8 @@
  * N2. Nothing that arrives throws into the runtime: what does not fit is counted and dropped.
  * N3. After the end no timer, subscription or unsettled promise of the node is left.
  */
-import { type Epoch, formatEpoch } from "../../machines/epoch.js";
+import { formatEpoch } from "../../machines/epoch.js";
 import type { LinkState } from "../../machines/link.js";
-import { DuplicatePathError, NodeFencedError } from "../errors.js";
 import type { Message, UnknownMessage } from "../protocol/messages.js";
 import { parentPath } from "../protocol/path.js";
 import type { Subscription } from "../transport/transport.js";
@@ -21,7 +20,7 @@ import { Coordinator, type CoordinatorPort } from "./coordinator.js";
 import { NodeCore } from "./core.js";
 import { Departure } from "./departure.js";
 import type { EndReason, StateChange } from "./events.js";
-import { EndNotices } from "./end-notices.js";
+import { Ending } from "./ending.js";
 import { Executor } from "./executor.js";
 import { type Commands, handlerLookup } from "./handlers.js";
 import { Lease } from "./lease.js";
@@ -38,12 +37,6 @@ import { Synchronizer } from "./synchronizer.js";
 import { Uplink, type UplinkPort } from "./uplink.js";
 import { Vigil } from "./vigil.js";
 
-/** Ends that children of starters with `outlivesParent` do not survive: whoever ended the node meant the tree. */
-const ENDS_WITH_ALL: ReadonlySet<EndReason> = new Set<EndReason>(["shutdown", "failed", "dependencyDown"]);
-
-/** What `stop` waits beyond its deadline for the confirmed exits of children that were killed, milliseconds. */
-const KILL_CONFIRMATION_MS = 1_000;
-
 type Phase = "created" | "running" | "stopping" | "ended";
 
 export class NodeRuntime {
@@ -58,8 +51,6 @@ export class NodeRuntime {
   readonly synchronizer: Synchronizer;
   readonly coordinator: Coordinator;
   readonly departure: Departure;
-  /** Resolves when the node is over; never rejects. */
-  readonly ended: Promise<EndReason>;
   phase: Phase = "created";
   readonly #requestExecutor: Executor;
   readonly #reporter: Reporter;
@@ -69,20 +60,14 @@ export class NodeRuntime {
   readonly #rivalry: Rivalry;
   readonly #vigil: Vigil;
   readonly #pulse: Pulse;
-  readonly #endNotices: EndNotices;
+  readonly #ending: Ending;
   readonly #subscriptions: Subscription[] = [];
-  #resolveEnded: (reason: EndReason) => void = () => {};
   #isCountScheduled = false;
   /** A child has used a session of ours: we are known as the parent. */
   #isEstablished = false;
-  /** What is failing the node is not its own fault. */
-  #isDependencyDown = false;
-  /** Why it failed last. */
-  #failure: string | null = null;
 
   constructor(options: ResolvedNodeOptions) {
     this.core = new NodeCore(options);
-    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     const { core } = this;
     const parent = parentPath(options.path);
     const hasUplink = parent !== null;
@@ -96,12 +81,12 @@ export class NodeRuntime {
     });
     this.operations = this.#newOperations();
     this.uplink = parent === null ? null : new Uplink(core, parent, this.#uplinkPort());
+    this.#ending = this.#newEnding();
     this.executor = this.#newExecutor(options.commands);
     this.#requestExecutor = this.#newExecutor(options.requests);
     this.synchronizer = new Synchronizer(core, this.children);
     this.coordinator = new Coordinator(core, hasUplink, this.#coordinatorPort());
     this.#pulse = new Pulse(core, this.#pulsePort());
-    this.#endNotices = new EndNotices(core, (id) => this.children.get(id));
     this.#vigil = new Vigil(core, this.children, this.uplink);
     const { children, uplink, executor, synchronizer, coordinator } = this;
     const sendUp = (message: Parameters<Uplink["send"]>[0]): void => uplink?.send(message);
@@ -124,10 +109,15 @@ export class NodeRuntime {
       isRoot: !hasUplink,
       isEstablished: () => this.#isEstablished,
       probe: () => children.probe(),
-      superseded: (epoch) => this.#fenced(epoch),
+      superseded: (epoch) => this.#ending.fenced(epoch),
       tellParent: (epoch) => this.uplink?.tellNewerParent(epoch),
     });
     this.departure = this.#newDeparture();
+  }
+
+  /** Resolves when the node is over; never rejects. */
+  get ended(): Promise<EndReason> {
+    return this.#ending.ended;
   }
 
   /** May be called again after it failed, which only the epoch store can make it. */
@@ -136,7 +126,7 @@ export class NodeRuntime {
     if (this.uplink === null) this.core.epoch = [await this.#rootEpoch()];
     if (this.phase !== "created") return;
     this.phase = "running";
-    this.core.onTransportClosed = () => this.#transportClosed();
+    this.core.onTransportClosed = () => this.#ending.transportClosed();
     this.#subscriptions.push(transport.onConnection((connected) => this.#connectionChanged(connected)));
     this.children.listen();
     this.coordinator.start();
@@ -213,6 +203,19 @@ export class NodeRuntime {
     });
   }
 
+  #newEnding(): Ending {
+    const { core, children, uplink, owned } = this;
+    return new Ending({
+      core,
+      children,
+      uplink,
+      owned,
+      departure: () => this.departure,
+      endCalls: (why) => this.#endCalls(why),
+      close: () => this.#close(),
+    });
+  }
+
   #newDeparture(): Departure {
     const { core, children, uplink, owned } = this;
     return new Departure({
@@ -226,8 +229,8 @@ export class NodeRuntime {
         return this.#workDone();
       },
       endCalls: () => this.#endCalls("the node is stopping"),
-      finish: (reason) => this.#finish(reason),
-      untilEnded: () => this.#untilEnded(),
+      finish: (reason) => this.#ending.finish(reason),
+      untilEnded: () => this.#ending.untilEnded(),
       isStarted: () => this.phase !== "created",
     });
   }
@@ -238,7 +241,7 @@ export class NodeRuntime {
     return {
       callChildren: () => this.children.probe(),
       reportUp: () => this.#reporter.announceState(),
-      cleanUp: (failure) => this.#cleanUp(failure),
+      cleanUp: (failure) => this.#ending.failed(failure),
       retry: () => (this.uplink === null ? this.#requestCoordination() : this.uplink.seek()),
       entered: (entry) => this.#entered(entry),
     };
@@ -252,7 +255,7 @@ export class NodeRuntime {
   fail(reason: string, { dependencyDown = false } = {}): void {
     // Elsewhere it changes nothing, and must not excuse the next failure.
     if (!this.coordinator.isCoordinating) return;
-    this.#isDependencyDown = dependencyDown;
+    this.#ending.isDependencyDown = dependencyDown;
     this.coordinator.send({ type: "fault.raised", reason });
   }
 
@@ -270,27 +273,6 @@ export class NodeRuntime {
     if (this.phase !== "running") return;
     if (entry.state === "CONNECTING") this.owned.supervision.start();
     this.#pulse.quicken();
-  }
-
-  /** FAILED: tell the parent, end the own children, let the others look for a recovered parent, end what is open. */
-  #cleanUp(reason: string): Promise<void> | null {
-    const { core, owned, uplink } = this;
-    const { supervision } = owned;
-    const dependencyDown = this.#isDependencyDown;
-    this.#isDependencyDown = false;
-    this.#failure = reason;
-    core.log.error({ event: "node.failed", path: core.path, reason }, `node failed: ${reason}`);
-    const endsForGood = core.options.onFailed === "end" || uplink?.isOwned === true;
-    uplink?.send({ kind: "error.node", seq: 0, reason, dependencyDown });
-    uplink?.channel?.flush();
-    supervision.halt();
-    owned.leaveOthers(reason);
-    uplink?.end();
-    const ended = supervision.hasActive ? supervision.endAll(core.options.shutdownTimeoutMs) : null;
-    if (!endsForGood) return ended;
-    const finish = (): void => this.#finish(dependencyDown ? "dependencyDown" : "failed");
-    if (ended === null) finish();
-    return ended?.then(finish) ?? null;
   }
 
   #refusal(): Outcome | null {
@@ -311,8 +293,8 @@ export class NodeRuntime {
         this.coordinator.send({ type: "uplink.opened" });
         this.#lease.reconsider();
       },
-      superseded: (epoch) => this.#fenced(epoch),
-      refusedAsDuplicate: () => this.#duplicate(),
+      superseded: (epoch) => this.#ending.fenced(epoch),
+      refusedAsDuplicate: () => this.#ending.duplicate(),
       acknowledged: (frame) => {
         this.requests.calls.grant(frame.credit);
         this.#lease.acknowledged();
@@ -368,7 +350,7 @@ export class NodeRuntime {
       newerParentSeen: (epoch, isCertain) => this.#rivalry.seen(epoch, isCertain),
       // A parent that other children obey is not turned away by one.
       refusedAsDuplicate: () => {
-        if (!this.#isEstablished) this.#duplicate();
+        if (!this.#isEstablished) this.#ending.duplicate();
       },
     };
   }
@@ -379,7 +361,7 @@ export class NodeRuntime {
     core.log.info({ event: "child.changed", path: core.path, ...change }, `child ${link.id}: ${from} → ${link.state}`);
     core.emitter.emit("child.changed", change);
     const isOwned = this.owned.supervision.has(link.id);
-    this.#endNotices.linkChanged(link, { isOwned, isJudging: this.coordinator.isCoordinating });
+    this.#ending.notices.linkChanged(link, { isOwned, isJudging: this.coordinator.isCoordinating });
     this.owned.linkChanged(link);
     if (link.state === "opening") {
       this.#isEstablished = true;
@@ -399,30 +381,6 @@ export class NodeRuntime {
       this.coordinator.send({ type: "children.changed", counts: this.children.counts });
       this.#reporter.schedule();
     });
-  }
-
-  // Fencing
-
-  #fenced(epoch: Epoch): void {
-    this.#stopLoudly("fenced", new NodeFencedError(this.core.path, formatEpoch(epoch)));
-  }
-
-  #duplicate(): void {
-    this.#stopLoudly("duplicatePath", new DuplicatePathError(this.core.path));
-  }
-
-  /** Nobody may miss that a process stopped itself. */
-  #stopLoudly(reason: "fenced" | "duplicatePath", error: NodeFencedError | DuplicatePathError): void {
-    if (this.#isOver()) return;
-    const { core } = this;
-    core.log.error({ event: "node.fenced", path: core.path, code: error.code }, error.message);
-    if (core.options.logger === null && !core.emitter.hasListeners("node.fenced")) process.emitWarning(error);
-    core.emitter.emit("node.fenced", { error });
-    this.#endCalls("the node was superseded");
-    // Speaking once more tells the parent that two processes are alive at this path.
-    this.uplink?.send({ kind: "status.leaving", seq: 0, reason });
-    this.uplink?.channel?.flush();
-    this.#finish(reason);
   }
 
   // Beating
@@ -468,13 +426,6 @@ export class NodeRuntime {
     this.#pulse.quicken();
   }
 
-  /** Its owner closed the transport first: without it there is nothing left to do. */
-  #transportClosed(): void {
-    const { log, path } = this.core;
-    log.error({ event: "transport.closed", path }, "the transport was closed under a running node; stop nodes first");
-    this.#finish("transportClosed");
-  }
-
   // Ending
 
   #endCalls(why: string): void {
@@ -484,12 +435,12 @@ export class NodeRuntime {
     this.children.endCalls(why);
   }
 
-  #finish(reason: EndReason): void {
-    if (this.#isOver()) return;
-    const { core } = this;
+  /** Ends every part; returns false if that was done before. */
+  #close(): boolean {
+    if (this.#isOver()) return false;
     if (this.phase !== "created") this.coordinator.send({ type: "shutdown.requested" });
     this.phase = "ended";
-    core.end();
+    this.core.end();
     this.owned.supervision.halt();
     this.#pulse.stop();
     this.#reporter.close();
@@ -499,35 +450,6 @@ export class NodeRuntime {
     this.uplink?.close();
     this.coordinator.stop();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
-    const { supervision } = this.owned;
-    if (!ENDS_WITH_ALL.has(reason)) supervision.release();
-    if (!supervision.hasActive) return this.#ended(reason);
-    // It was superseded, or its time is over: its children end with it, and it has not ended before.
-    const timeoutMs = Math.min(this.core.options.shutdownTimeoutMs, this.departure.leftMs);
-    void supervision.endAll(timeoutMs).then(() => this.#ended(reason));
-  }
-
-  async #untilEnded(): Promise<void> {
-    const { clock } = this.core.options;
-    if (!this.owned.supervision.hasActive) return;
-    await new Promise<void>((resolve) => {
-      const timer = clock.setTimeout(resolve, KILL_CONFIRMATION_MS);
-      void this.ended.then(() => {
-        clock.clearTimeout(timer);
-        return resolve();
-      });
-    });
-  }
-
-  #ended(reason: EndReason): void {
-    const { core } = this;
-    const { session = "" } = this.uplink ?? {};
-    const texts = { why: this.departure.why, failure: this.#failure };
-    this.#endNotices.ended(reason, texts, { session, broadcastSession: this.children.broadcaster.session });
-    this.owned.supervision.close();
-    core.log.info({ event: "node.ended", path: core.path, reason }, `ended: ${reason}`);
-    core.emitter.emit("node.ended", { reason });
-    core.emitter.close();
-    this.#resolveEnded(reason);
+    return true;
   }
 }

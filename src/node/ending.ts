@@ -1,0 +1,136 @@
+/**
+ * How a node is over: by failure, because it was superseded, or at the end of its departure. In each case the children that
+ * it started end first.
+ */
+import { type Epoch, formatEpoch } from "../../machines/epoch.js";
+import { DuplicatePathError, NodeFencedError } from "../errors.js";
+import type { Children } from "./children.js";
+import type { NodeCore } from "./core.js";
+import type { Departure } from "./departure.js";
+import { EndNotices } from "./end-notices.js";
+import type { EndReason } from "./events.js";
+import type { OwnedChildren } from "./owned-children.js";
+import type { Uplink } from "./uplink.js";
+
+export interface EndingPort {
+  readonly core: NodeCore;
+  readonly children: Children;
+  readonly uplink: Uplink | null;
+  readonly owned: OwnedChildren;
+  departure(): Departure;
+  endCalls(why: string): void;
+  /** Ends every part of the node, whose state is over from then on. Returns false if that was so before. */
+  close(): boolean;
+}
+
+/** What `stop` waits beyond its deadline for the confirmed exits of children that were killed, milliseconds. */
+const KILL_CONFIRMATION_MS = 1_000;
+
+/** Ends that children of starters with `outlivesParent` do not survive: whoever ended the node meant the tree. */
+const ENDS_WITH_ALL: ReadonlySet<EndReason> = new Set<EndReason>(["shutdown", "failed", "dependencyDown"]);
+
+export class Ending {
+  /** Resolves when the node is over, and so are its own children; never rejects. */
+  readonly ended: Promise<EndReason>;
+  readonly notices: EndNotices;
+  /** What is failing the node is not its own fault. */
+  isDependencyDown = false;
+  readonly #port: EndingPort;
+  /** Why it failed last. */
+  #failure: string | null = null;
+  #resolveEnded: (reason: EndReason) => void = () => {};
+
+  constructor(port: EndingPort) {
+    this.#port = port;
+    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
+    this.notices = new EndNotices(port.core, (id) => port.children.get(id));
+  }
+
+  /**
+   * FAILED: tells the parent, ends the own children, lets the others look for a recovered parent, ends what is open. Returns
+   * null when that is done at once.
+   */
+  failed(reason: string): Promise<void> | null {
+    const { core, owned, uplink } = this.#port;
+    const { supervision } = owned;
+    const dependencyDown = this.isDependencyDown;
+    this.isDependencyDown = false;
+    this.#failure = reason;
+    core.log.error({ event: "node.failed", path: core.path, reason }, `node failed: ${reason}`);
+    const endsForGood = core.options.onFailed === "end" || uplink?.isOwned === true;
+    uplink?.send({ kind: "error.node", seq: 0, reason, dependencyDown });
+    uplink?.channel?.flush();
+    supervision.halt();
+    owned.leaveOthers(reason);
+    uplink?.end();
+    const ended = supervision.hasActive ? supervision.endAll(core.options.shutdownTimeoutMs) : null;
+    if (!endsForGood) return ended;
+    const finish = (): void => this.finish(dependencyDown ? "dependencyDown" : "failed");
+    if (ended === null) finish();
+    return ended?.then(finish) ?? null;
+  }
+
+  fenced(epoch: Epoch): void {
+    this.#stopLoudly("fenced", new NodeFencedError(this.#port.core.path, formatEpoch(epoch)));
+  }
+
+  duplicate(): void {
+    this.#stopLoudly("duplicatePath", new DuplicatePathError(this.#port.core.path));
+  }
+
+  /** Its owner closed the transport first: without it there is nothing left to do. */
+  transportClosed(): void {
+    const { log, path } = this.#port.core;
+    log.error({ event: "transport.closed", path }, "the transport was closed under a running node; stop nodes first");
+    this.finish("transportClosed");
+  }
+
+  finish(reason: EndReason): void {
+    if (!this.#port.close()) return;
+    const { supervision } = this.#port.owned;
+    if (!ENDS_WITH_ALL.has(reason)) supervision.release();
+    if (!supervision.hasActive) return this.#over(reason);
+    // It was superseded, or its time is over: its children end with it, and it has not ended before.
+    const timeoutMs = Math.min(this.#port.core.options.shutdownTimeoutMs, this.#port.departure().leftMs);
+    void supervision.endAll(timeoutMs).then(() => this.#over(reason));
+  }
+
+  /** Resolves when the last of the own children is certainly gone, or does not go in spite of being killed. */
+  async untilEnded(): Promise<void> {
+    const { clock } = this.#port.core.options;
+    if (!this.#port.owned.supervision.hasActive) return;
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimeout(resolve, KILL_CONFIRMATION_MS);
+      void this.ended.then(() => {
+        clock.clearTimeout(timer);
+        return resolve();
+      });
+    });
+  }
+
+  /** Nobody may miss that a process stopped itself. */
+  #stopLoudly(reason: "fenced" | "duplicatePath", error: NodeFencedError | DuplicatePathError): void {
+    const { core, uplink } = this.#port;
+    if (core.isOver) return;
+    core.log.error({ event: "node.fenced", path: core.path, code: error.code }, error.message);
+    if (core.options.logger === null && !core.emitter.hasListeners("node.fenced")) process.emitWarning(error);
+    core.emitter.emit("node.fenced", { error });
+    this.#port.endCalls("the node was superseded");
+    // Speaking once more tells the parent that two processes are alive at this path.
+    uplink?.send({ kind: "status.leaving", seq: 0, reason });
+    uplink?.channel?.flush();
+    this.finish(reason);
+  }
+
+  #over(reason: EndReason): void {
+    const { core, uplink, children, owned } = this.#port;
+    const { session = "" } = uplink ?? {};
+    const texts = { why: this.#port.departure().why, failure: this.#failure };
+    this.notices.ended(reason, texts, { session, broadcastSession: children.broadcaster.session });
+    owned.supervision.close();
+    core.log.info({ event: "node.ended", path: core.path, reason }, `ended: ${reason}`);
+    core.emitter.emit("node.ended", { reason });
+    core.emitter.close();
+    this.#resolveEnded(reason);
+  }
+}
