@@ -22,6 +22,7 @@ export type Invariant =
   | "heals"
   | "sync-before-run"
   | "no-false-death"
+  | "no-false-suspicion"
   | "strategy"
   | "ends-clean"
   | "rests"

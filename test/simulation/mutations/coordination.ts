@@ -133,7 +133,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
   {
     name: "verdict-on-late-tick",
     bug: "a process that stood still judges others before it has read what arrived meanwhile",
-    withinSeeds: 60,
+    withinSeeds: 100,
     edits: [
       { file: "src/node/pulse.ts", find: "    if (isLate) this.#judgeAfterDraining();\n    else ", replace: "    " },
       {
@@ -203,6 +203,18 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
         file: "src/node/departure.ts",
         find: "const patience = this.#patience(() => Math.max(lingerUntilMs, this.#deadlineAtMs));",
         replace: "const patience = this.#patience(() => lingerUntilMs + 60_000);",
+      },
+    ],
+  },
+  {
+    name: "newcomers-get-no-document",
+    bug: "a child that attaches after a document was published does not get it",
+    withinSeeds: 20,
+    edits: [
+      {
+        file: "src/node/synchronizer.ts",
+        find: "if (version < this.#version) this.#send(link);",
+        replace: "if (version > this.#version) this.#send(link);",
       },
     ],
   },

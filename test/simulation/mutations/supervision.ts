@@ -99,33 +99,4 @@ export const SUPERVISION_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
-  {
-    name: "hung-child-not-killed",
-    bug: "a child that does not end within its shutdown time is not killed",
-    withinSeeds: 200,
-    edits: [
-      {
-        file: "machines/supervisor.ts",
-        find: '      this.#kill(child, "it did not end in time", nowMs);',
-        replace: "      return;",
-      },
-    ],
-  },
-  {
-    name: "silent-child-not-killed",
-    bug: "a child that fell silent is told to end, but not killed",
-    withinSeeds: 200,
-    edits: [
-      {
-        file: "machines/supervisor.ts",
-        find: "    if (kill) this.#kill(child, exit.reason, nowMs);\n",
-        replace: "    void kill;\n",
-      },
-      {
-        file: "machines/supervisor.ts",
-        find: '      this.#kill(child, "it did not end in time", nowMs);',
-        replace: "      return;",
-      },
-    ],
-  },
 ];
