@@ -15,6 +15,8 @@ export interface NatsPermissionsOptions {
   readonly subtree?: boolean;
   /** Paths of nodes elsewhere whose end the process wants to learn by `watch(path)`. @default none */
   readonly watch?: readonly string[];
+  /** Paths that the process watches with all nodes below, by `watch(path, { subtree: true })`. @default none */
+  readonly watchSubtrees?: readonly string[];
 }
 
 /** As a nats-server configuration has them for a user; in a JWT they are called `pub` and `sub`. */
@@ -29,10 +31,11 @@ export interface NatsPermissions {
  * @throws InvalidOptionError, InvalidPathError
  */
 export function natsPermissions(path: string, options: NatsPermissionsOptions): NatsPermissions {
-  const { subtree = false, watch = [] } = options;
+  const { subtree = false, watch = [], watchSubtrees = [] } = options;
   const names = resolveNatsSettings(options);
   assertPath("path", path);
   for (const watched of watch) assertPath("watch", watched);
+  for (const watched of watchSubtrees) assertPath("watchSubtrees", watched);
   return {
     publish: { allow: subtree ? publishedBySubtree(names, path) : publishedByNode(names, path) },
     subscribe: {
@@ -40,7 +43,8 @@ export function natsPermissions(path: string, options: NatsPermissionsOptions): 
         ...(subtree ? heardBySubtree(names, path) : heardByNode(names, path)),
         // Not secret: who ended, and why.
         endSubject(names, ">"),
-        ...watch.flatMap((watched) => [upSubject(names, watched), broadcastSubject(names, watched)]),
+        ...watch.flatMap((watched) => signsOfLife(names, watched)),
+        ...watchSubtrees.flatMap((top) => [...signsOfLife(names, top), ...signsOfLife(names, `${top}.>`)]),
       ],
     },
   };
@@ -95,4 +99,8 @@ function heardBySubtree(names: Names, path: string): string[] {
 function heardFromAbove(names: Names, path: string): string[] {
   const parent = parentPath(path);
   return parent === null ? [] : [downSubject(names, path), broadcastSubject(names, parent)];
+}
+
+function signsOfLife(names: Names, watched: string): string[] {
+  return [upSubject(names, watched), broadcastSubject(names, watched)];
 }

@@ -1,6 +1,6 @@
 /** The permissions of natsPermissions at a real server: enough for a node to work, too little to speak for another. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createNode, type Transport } from "../../src/index.js";
+import { createNode, type Transport, watchNode } from "../../src/index.js";
 import { natsPermissions } from "../../src/nats.js";
 import { said } from "../fuzz/speech.js";
 import { type NatsServer, startNatsServer } from "../support/nats-server.js";
@@ -23,6 +23,7 @@ const USERS = {
   ...userForEach(PATHS),
   subtree: natsPermissions("shop.b", { tree: TREE, subtree: true }),
   watcher: natsPermissions("shop.a", { tree: TREE, watch: ["shop.b"] }),
+  "subtree watcher": natsPermissions("shop.a", { tree: TREE, watchSubtrees: ["shop.b"] }),
   admin: null,
 };
 
@@ -248,6 +249,28 @@ describe("forgeries", () => {
     await works(tree);
     expect(heard).toEqual([]);
     expect(impostor.refused).toHaveLength(4);
+  });
+});
+
+describe("a watcher", () => {
+  test.each([
+    ["watcher", false, ["shop.b"]],
+    ["subtree watcher", true, ["shop.b.y", "shop.b"]],
+  ])("%s learns the end of what it may watch, and is refused nothing for it", async (user, subtree, ends) => {
+    await using tree = await family();
+    const refusals: Error[] = [];
+    const transport = await openAs(server, user, (error) => refusals.push(error));
+    using watch = watchNode({ transport, path: "shop.b", subtree });
+    const learned: string[] = [];
+    void (async () => {
+      for await (const { path } of watch) learned.push(path);
+    })();
+    await works(tree);
+    await tree.node("shop.b").shutdownTree({ timeoutMs: 2_000 });
+    await eventually(() => learned.length === ends.length, "the ends are told");
+    expect(learned).toEqual(ends);
+    expect([...refusals, ...tree.errors]).toEqual([]);
+    await transport.close();
   });
 });
 

@@ -35,6 +35,16 @@ describe("natsPermissions", () => {
     expect(subscribe.allow.slice(2)).toEqual(["ft.prod.up.shop.a.x", "ft.prod.all.shop.a.x"]);
   });
 
+  test("adds what a watcher of a subtree hears", () => {
+    const { subscribe } = natsPermissions("shop", { tree: "prod", watchSubtrees: ["shop.a"] });
+    expect(subscribe.allow.slice(2)).toEqual([
+      "ft.prod.up.shop.a",
+      "ft.prod.all.shop.a",
+      "ft.prod.up.shop.a.>",
+      "ft.prod.all.shop.a.>",
+    ]);
+  });
+
   test.each([
     ["", {}, InvalidPathError],
     ["shop.*", {}, InvalidPathError],
@@ -43,6 +53,7 @@ describe("natsPermissions", () => {
     ["shop", { tree: "*" }, InvalidPathError],
     ["shop", { namespace: ">" }, InvalidPathError],
     ["shop", { watch: ["shop.a", "*"] }, InvalidPathError],
+    ["shop", { watchSubtrees: ["shop.>"] }, InvalidPathError],
   ])("refuses path %o with %o: a wildcard would give away more than one node", (path, wrong, error) => {
     const options = { tree: "prod", ...wrong } as NatsPermissionsOptions;
     expect(() => natsPermissions(path, options)).toThrow(error);
