@@ -15,17 +15,11 @@ export function watchFalseDeaths(tree: SimulatedTree): void {
   if (forgivenMs > 0) tree.spawned.push((process) => watch.add(process));
 }
 
-const STALL_BEATS = 2;
-/** What happened so long before a stall may still show in it, milliseconds. */
-const SETTLE_MS = 300;
-
 class FalseDeathWatch {
   readonly #tree: SimulatedTree;
   readonly #forgivenMs: number;
   /** Time before a death in which what explains it has happened, milliseconds. */
   readonly #windowMs: number;
-  /** A stall of the parent in which any child has spoken, milliseconds, also when a fifth is lost. */
-  readonly #stallMs: number;
   /** Since when each process has had its parent's session all the time; Infinity while it has none. */
   readonly #attachedSinceMs = new Map<SimulatedProcess, number>();
 
@@ -36,7 +30,6 @@ class FalseDeathWatch {
     this.#tree = tree;
     this.#forgivenMs = forgivenMs;
     this.#windowMs = windowMs;
-    this.#stallMs = STALL_BEATS * (tree.plan.options.heartbeat?.maxMs ?? 0);
   }
 
   add(process: SimulatedProcess): void {
@@ -47,7 +40,6 @@ class FalseDeathWatch {
       if (decision === "killed") killedAtMs.set(id, atMs);
     });
     process.node.on("child.changed", (change) => {
-      if (change.state === "suspect" || change.state === "dead") this.#judged(process, change, killedAtMs);
       const wasHeldAlive = change.from === "alive" || change.from === "suspect";
       const isDeath = change.state === "dead" && wasHeldAlive && killedAtMs.get(change.id) !== change.atMs;
       // A parent that failed closes all links: its state is known a moment later.
@@ -71,30 +63,6 @@ class FalseDeathWatch {
     this.#tree.journal.violated(
       "no-false-death",
       `${name} declared ${child.name} dead, which lives and could be heard`,
-    );
-  }
-
-  /** Who wakes reads first what arrived while it stood still, and judges nobody who spoke meanwhile. */
-  #judged(
-    parent: SimulatedProcess,
-    { id, epoch, from, atMs }: ChildChange,
-    killedAtMs: ReadonlyMap<string, number>,
-  ): void {
-    const { nowMs } = this.#tree;
-    if (from !== "alive" || killedAtMs.get(id) === atMs) return;
-    const stall = parent.pauses.find(([, endMs]) => endMs === nowMs);
-    const isIt = (each: SimulatedProcess): boolean => each.path === `${parent.path}.${id}` && each.node.epoch === epoch;
-    const child = this.#tree.everyone().findLast(isIt);
-    if (stall === undefined || child === undefined || stall[1] - stall[0] < this.#stallMs || child.isDismissed) return;
-    const fromMs = stall[0] - SETTLE_MS;
-    const wasCut = [...this.#tree.cutOffs, ...parent.cutOffs, ...child.cutOffs].some(
-      ([, healedMs]) => healedMs >= fromMs,
-    );
-    const { state } = child.node;
-    if (wasCut || state === "FAILED" || pausedMs(child, fromMs, nowMs) > 0 || child.startedAtMs > fromMs) return;
-    this.#tree.journal.violated(
-      "no-false-suspicion",
-      `${parent.name} woke and judges ${child.name}, which spoke meanwhile`,
     );
   }
 

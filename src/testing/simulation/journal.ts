@@ -22,7 +22,7 @@ export type Invariant =
   | "heals"
   | "sync-before-run"
   | "no-false-death"
-  | "no-false-suspicion"
+  | "no-late-verdict"
   | "strategy"
   | "ends-clean"
   | "rests"

@@ -4,6 +4,7 @@ import { watchFalseDeaths } from "./false-death-watch.js";
 import { Faults } from "./faults.js";
 import { checkRest, checkRivals, checkRuns, Watch } from "./invariants.js";
 import type { Violation } from "./journal.js";
+import { watchLateVerdicts } from "./late-verdict-watch.js";
 import { NODES_MIN, planTree } from "./plan.js";
 import { type FaultSchedule, scheduleFaults } from "./schedule.js";
 import { SimulatedTree } from "./simulated-tree.js";
@@ -76,6 +77,7 @@ async function run(tree: SimulatedTree, schedule: FaultSchedule, faultsMs: numbe
     void new Watch(tree);
     watchBudgets(tree);
     watchFalseDeaths(tree);
+    watchLateVerdicts(tree);
     watchStrategies(tree);
     tree.spawnAll();
     await harm(tree, workload, faultsMs);

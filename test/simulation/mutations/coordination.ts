@@ -133,7 +133,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
   {
     name: "verdict-on-late-tick",
     bug: "a process that stood still judges others before it has read what arrived meanwhile",
-    withinSeeds: 100,
+    withinSeeds: 200,
     edits: [
       { file: "src/node/pulse.ts", find: "    if (isLate) this.#judgeAfterDraining();\n    else ", replace: "    " },
       {
