@@ -53,8 +53,8 @@ export interface ChildrenPort {
   owns(id: string): boolean;
 }
 
-/** Farewells that are remembered, to acknowledge them again. */
-const FAREWELLS_MAX = 1_000;
+/** Children that left of which something is remembered. */
+const REMEMBERED_MAX = 1_000;
 const FENCE_INTERVAL_MS = 1_000;
 const PROBE_INTERVAL_MS = 500;
 /** How long an offer that nobody uses can keep broadcasts from being used, a joining child's place, and later offers. */
@@ -72,6 +72,8 @@ export class Children {
   readonly #newcomers = new Set<ChildLink>();
   /** Of sessions that ended with a farewell, the last number that arrived; oldest first. */
   readonly #farewells = new Map<string, number>();
+  /** Of joined children that left, the epoch that they had, by id; oldest first. */
+  readonly #formerEpochs = new Map<string, Epoch>();
   readonly #fenceLimit: RateLimit;
   readonly #probeLimit: RateLimit;
   readonly #linkPort: ChildLinkPort;
@@ -155,11 +157,7 @@ export class Children {
   left(link: ChildLink, reason: string): void {
     const { channel } = link;
     if (channel === null) return;
-    this.#farewells.set(channel.session, channel.receivedSeq);
-    for (const session of this.#farewells.keys()) {
-      if (this.#farewells.size <= FAREWELLS_MAX) break;
-      this.#farewells.delete(session);
-    }
+    remember(this.#farewells, channel.session, channel.receivedSeq);
     channel.acknowledge();
     channel.flush();
     link.close("child.left", reason);
@@ -217,6 +215,7 @@ export class Children {
     this.#newcomers.delete(link);
     this.#tally.remove(link);
     this.#links.delete(link.id);
+    if (link.epoch.length > 0) remember(this.#formerEpochs, link.id, link.epoch);
   }
 
   /** Ends the calls that children have not answered. */
@@ -340,6 +339,8 @@ export class Children {
       return null;
     }
     const link = this.#add(id, { critical: false, listed: false });
+    // An older incarnation that wakes up after the newer one left is still superseded.
+    link.epoch = this.#formerEpochs.get(id) ?? [];
     this.#newcomers.add(link);
     return link;
   }
@@ -440,5 +441,15 @@ export class Children {
     const header = { version: PROTOCOL_VERSION_MIN, session, ack, broadcastAck: 0, credit: 0 };
     const frame = encodeFrame({ ...header, messages: [message] });
     this.#core.publish(downSubject(transport, `${this.#core.path}.${id}`), frame);
+  }
+}
+
+/** Keeps the latest only. */
+function remember<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key);
+  map.set(key, value);
+  for (const oldest of map.keys()) {
+    if (map.size <= REMEMBERED_MAX) return;
+    map.delete(oldest);
   }
 }

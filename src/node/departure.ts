@@ -34,8 +34,10 @@ export interface DeparturePort {
   /** Ends the calls that are still under way. */
   endCalls(): void;
   finish(reason: EndReason): void;
-  /** Resolves when the last of the node's own children is certainly gone, or does not go in spite of being killed. */
-  untilEnded(): Promise<void>;
+  /**
+   * Resolves when the last of the node's own children is certainly gone: those that are left after this time are killed.
+   */
+  untilEnded(timeoutMs: number): Promise<void>;
 }
 
 /** What a leaving node waits for its parent's acknowledgement at least, milliseconds. */
@@ -58,7 +60,8 @@ export class Departure {
 
   begin(options: DepartureOptions): Promise<void> {
     const { core } = this.#port;
-    if (core.isOver) return Promise.resolve();
+    // It was superseded, or failed: its own children may still be ending.
+    if (core.isOver) return this.#port.untilEnded(options.timeoutMs);
     if (!this.#port.isStarted()) {
       this.#port.finish(options.reason);
       return Promise.resolve();
@@ -66,7 +69,7 @@ export class Departure {
     if (this.#running === null) this.#startedAtMs = core.now();
     if (this.#running === null) this.why = options.why;
     this.#setDeadline(options.timeoutMs);
-    this.#running ??= this.#run(options).then(() => this.#port.untilEnded());
+    this.#running ??= this.#run(options).then(() => this.#port.untilEnded(0));
     this.#port.owned.supervision.halt();
     if (options.isTree) this.#tree ??= this.#shutdown(options.why, () => true);
     return this.#running;

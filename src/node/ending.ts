@@ -95,14 +95,20 @@ export class Ending {
     void supervision.endAll(timeoutMs).then(() => this.#over(reason));
   }
 
-  /** Resolves when the last of the own children is certainly gone, or does not go in spite of being killed. */
-  async untilEnded(): Promise<void> {
+  /**
+   * Resolves when the last of the own children is certainly gone. Those that are left after this time are killed; who does
+   * not go in spite of that is not waited for without end.
+   */
+  async untilEnded(timeoutMs: number): Promise<void> {
     const { clock } = this.#port.core.options;
-    if (!this.#port.owned.supervision.hasActive) return;
+    const { supervision } = this.#port.owned;
+    if (!supervision.hasActive) return;
     await new Promise<void>((resolve) => {
-      const timer = clock.setTimeout(resolve, KILL_CONFIRMATION_MS);
+      const kill = clock.setTimeout(() => supervision.killAll("the node's time to end is over"), timeoutMs);
+      const giveUp = clock.setTimeout(resolve, timeoutMs + KILL_CONFIRMATION_MS);
       void this.ended.then(() => {
-        clock.clearTimeout(timer);
+        clock.clearTimeout(kill);
+        clock.clearTimeout(giveUp);
         return resolve();
       });
     });

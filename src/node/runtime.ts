@@ -230,7 +230,7 @@ export class NodeRuntime {
       },
       endCalls: () => this.#endCalls("the node is stopping"),
       finish: (reason) => this.#ending.finish(reason),
-      untilEnded: () => this.#ending.untilEnded(),
+      untilEnded: (timeoutMs) => this.#ending.untilEnded(timeoutMs),
       isStarted: () => this.phase !== "created",
     });
   }

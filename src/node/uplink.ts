@@ -63,6 +63,8 @@ interface FormerParent {
 }
 
 const FENCE_INTERVAL_MS = 1_000;
+/** How long the parent has to answer, before the same word again is believed. Less than its interval between two. */
+const ANSWER_MS = 500;
 
 export class Uplink {
   readonly #core: NodeCore;
@@ -84,6 +86,8 @@ export class Uplink {
   #broadcastSession = "";
   #former: FormerParent | null = null;
   #takeovers: TakeoverHistory = [];
+  /** What the parent was asked when somebody fenced us. */
+  #doubt: { readonly channel: Channel; readonly seq: number; readonly atMs: number } | null = null;
 
   constructor(core: NodeCore, parentPath: string, port: UplinkPort) {
     this.#core = core;
@@ -265,13 +269,25 @@ export class Uplink {
 
   #fenced(epoch: Epoch): void {
     if (compareEpochs(epoch, this.#core.epoch) <= 0) return this.#core.drop(this.#parentPath, "stale epoch");
-    // Our parent is there, and granted no such epoch: another one says so, which may have been dead for long. If it lives,
-    // ours gives way to it first.
-    const grantor = epoch.slice(0, this.#parentEpoch.length);
-    if (this.isOpen && compareEpochs(grantor, this.#parentEpoch) > 0) {
-      return this.#core.drop(this.#parentPath, "fenced by another parent");
-    }
+    if (this.#isOfAnotherParent(epoch)) return this.#core.drop(this.#parentPath, "fenced by another parent");
     this.#port.superseded(epoch);
+  }
+
+  /**
+   * Our parent is there and granted no such epoch, as far as we know: the word may be that of another one, dead for long. It
+   * is asked: who has been displaced gets no answer within the session, but the same word again.
+   */
+  #isOfAnotherParent(epoch: Epoch): boolean {
+    const { channel } = this;
+    const grantor = epoch.slice(0, this.#parentEpoch.length);
+    if (channel === null || !this.isOpen || compareEpochs(grantor, this.#parentEpoch) <= 0) return false;
+    const nowMs = this.#core.now();
+    const isAsked =
+      this.#doubt !== null && this.#doubt.channel === channel && channel.acknowledgedSeq < this.#doubt.seq;
+    if (isAsked) return nowMs - (this.#doubt?.atMs ?? nowMs) < ANSWER_MS;
+    channel.probe();
+    this.#doubt = { channel, seq: channel.sentSeq, atMs: nowMs };
+    return true;
   }
 
   /** An established process is not turned away by a late refusal. */

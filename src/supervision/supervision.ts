@@ -268,7 +268,7 @@ export class Supervision {
       case "child.start":
         return this.#start(action.id, action.generation);
       case "child.stop":
-        return this.#stop(action.id, Math.min(action.timeoutMs ?? LONGEST_MS, Math.floor(port.childMs())));
+        return this.#stop(action.id, Math.max(1, Math.min(action.timeoutMs ?? LONGEST_MS, Math.floor(port.childMs()))));
       case "child.kill":
         return this.#incarnations.get(action.id)?.kill();
       case "child.wanted":

@@ -100,7 +100,15 @@ describe("a foreign parent", () => {
     fence([9, 1]);
     await world.run(2_000);
     expect([a.state, a.status.dropped["fenced by another parent"]]).toEqual(["SYNCHRONIZED", 1]);
-    fence([5, 9]);
+    // It answers within the session: the word is not its own, however often it comes.
+    fence([9, 1]);
+    await world.run(2_000);
+    expect(a.state).toBe("SYNCHRONIZED");
+    // No answer any more: it has raised its epoch, and is the one that fences.
+    raw.isDeaf = true;
+    fence([9, 2]);
+    await world.run(1_000);
+    fence([9, 2]);
     expect(await world.settle(a.ended)).toBe("fenced");
   });
 

@@ -149,6 +149,8 @@ export class RawParent {
   /** By child id. */
   readonly sessions = new Map<string, string>();
   readonly broadcastSession = "rawcast";
+  /** Beats on, but answers nobody. */
+  isDeaf = false;
   readonly #seqs = new Map<string, number>();
   readonly #acks = new Map<string, number>();
   readonly #world: World;
@@ -191,10 +193,11 @@ export class RawParent {
   #beat(): void {
     this.#world.clock.setTimeout(() => this.#beat(), BEAT_MS);
     this.broadcast([4, 0, 0, 2 * BEAT_MS, 0]);
-    for (const id of this.sessions.keys()) this.send(id, [4, 99, 0, "what is this?"]);
+    for (const id of this.isDeaf ? [] : this.sessions.keys()) this.send(id, [4, 99, 0, "what is this?"]);
   }
 
   #receive(payload: Uint8Array, subject: string): void {
+    if (this.isDeaf) return;
     const id = subject.slice(subject.lastIndexOf(".") + 1);
     for (const [type, kind, seq, ...fields] of read(payload).messages) {
       const key = `${String(type)}.${String(kind)}`;

@@ -89,7 +89,7 @@ export class Workload {
     if (caller === undefined || targets.length === 0) return;
     const random = this.#random;
     const options: CommandOptions = {
-      timeoutMs: 200 + Math.floor(random() ** 2 * 10_000),
+      timeoutMs: 200 + Math.floor(random() ** 2 * 5_000),
       idempotent: random() < 0.5,
       ...(random() < 0.15 ? { signal: this.#abortSoon(caller) } : {}),
     };
