@@ -32,7 +32,12 @@ it("a leaf that had obeyed a newer root kept its parent from ever being ready, a
   // The second root has the older epoch: its clock was behind, or it slept while the other one came and went.
   const epochs = [20, 10];
   const epochStore = { next: () => epochs.shift() ?? 30 };
-  const middle = world.starter((here, { path }) => createNode({ path, ...here, children: [{ id: "leaf" }] }));
+  let fenced = 0;
+  const middle = world.starter((here, { path }) => {
+    const node = createNode({ path, ...here, children: [{ id: "leaf" }] });
+    node.on("node.fenced", () => fenced++);
+    return node;
+  });
   const children = [{ id: "middle", start: middle }, { id: "other" }];
   const supervision = { cooldownMs: 1_000 };
   world.process("t", (here) => createNode({ path: "t", ...here, children, epochStore, supervision }));
@@ -47,4 +52,5 @@ it("a leaf that had obeyed a newer root kept its parent from ever being ready, a
   world.restart("other");
   expect(await world.until(() => !isWhole(), { withinMs: 10_000 })).toBe(true);
   expect(await world.until(isWhole, { withinMs: 120_000 })).toBe(true);
+  expect(fenced).toBeGreaterThan(0);
 });
