@@ -21,7 +21,9 @@ export function watchLateVerdicts(tree: SimulatedTree): void {
     process.node.on("child.changed", (change) => {
       const isVerdict = change.state === "suspect" || change.state === "dead";
       const wasKilled = killedAtMs.get(change.id) === change.atMs;
-      if (isVerdict && change.from === "alive" && !wasKilled) check(tree, process, change);
+      // Who has FAILED ends all sessions, whoever lives.
+      const hasFailed = process.node.state === "FAILED";
+      if (isVerdict && change.from === "alive" && !wasKilled && !hasFailed) check(tree, process, change);
     });
   });
 }
