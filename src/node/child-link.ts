@@ -21,7 +21,6 @@ import { downSubject } from "../protocol/subjects.js";
 import { CallTable, type OutgoingCall } from "./call-table.js";
 import { Channel } from "./channel.js";
 import type { NodeCore } from "./core.js";
-import type { EndedChild } from "./end-notices.js";
 
 /** A session offered to a process that announced itself; it counts only once that process uses it. */
 export interface Offer {
@@ -32,6 +31,14 @@ export interface Offer {
   readonly version: number;
   readonly broadcastStart: number;
   readonly offeredAtMs: number;
+}
+
+/** A child as its parent knows it. */
+export interface EndedChild {
+  readonly path: string;
+  readonly epoch: Epoch;
+  /** Its latest session. */
+  readonly session: string;
 }
 
 /** The process that held the path before, to fence it when it speaks. */

@@ -13,7 +13,7 @@ import type { Timer } from "../health/clock.js";
 import { encodeEndNotice, type EndNotice } from "../protocol/end-notice.js";
 import { endSubject } from "../protocol/subjects.js";
 import { exitOfEnd } from "../supervision/exit.js";
-import type { ChildLink } from "./child-link.js";
+import type { ChildLink, EndedChild } from "./child-link.js";
 import type { NodeCore } from "./core.js";
 import type { EndReason } from "./events.js";
 
@@ -28,14 +28,6 @@ const NOTICE_TTL_MS = 5_000;
 
 /** What a link tells of a child that was shut down. */
 const SHUT_DOWN = "shut down";
-
-/** A child as its parent knows it. */
-export interface EndedChild {
-  readonly path: string;
-  readonly epoch: Epoch;
-  /** Its latest session. */
-  readonly session: string;
-}
 
 /** By which sessions the node itself was heard last. */
 export type OwnSessions = Pick<EndNotice, "session" | "broadcastSession">;
