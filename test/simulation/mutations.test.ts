@@ -1,4 +1,5 @@
 /** The simulator finds bugs: a few known ones are switched on, each in a copy of the sources. `npm run simulate -- --mutations` tries all. */
+import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { applyEdit } from "./mutations/mutation.js";
 import { MUTATIONS, runMutation } from "./mutations/run-mutations.js";
@@ -20,6 +21,13 @@ it("mutations have names of their own and say what is wrong", () => {
   expect(new Set(MUTATIONS.map(({ name }) => name)).size).toBe(MUTATIONS.length);
   expect(MUTATIONS.length).toBeGreaterThanOrEqual(16);
   expect(MUTATIONS.every(({ bug, edits }) => bug.length > 0 && edits.length > 0)).toBe(true);
+});
+
+it("mutations fit the sources as they are", async () => {
+  for (const edit of MUTATIONS.flatMap(({ edits }) => edits)) {
+    const text = await readFile(new URL(`../../${edit.file}`, import.meta.url), "utf8");
+    expect(applyEdit(text, edit)).not.toBe(text);
+  }
 });
 
 it("a mutation whose text is gone, or there twice, is refused", () => {

@@ -62,8 +62,8 @@ export const SUPERVISION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/supervision/supervision.ts",
-        find: "else if (incarnation !== undefined) this.#do(this.#machine.ending(id, exit, this.#nowMs, { kill }));",
-        replace: `else if (incarnation !== undefined) {
+        find: "else if (incarnation?.hasStarted === true) this.#do(this.#machine.ending(id, exit, this.#nowMs, { kill }));",
+        replace: `else if (incarnation?.hasStarted === true) {
       this.#do(this.#machine.ending(id, exit, this.#nowMs, { kill }));
       this.#exited(id, incarnation, exit);
     }`,
@@ -81,9 +81,9 @@ export const SUPERVISION_MUTATIONS: readonly Mutation[] = [
         replace: "",
       },
       {
-        file: "src/node/runtime.ts",
-        find: "if (!supervision.hasActive) return this.#ended(reason);",
-        replace: "if (!supervision.hasActive || core.isOver) return this.#ended(reason);",
+        file: "src/node/ending.ts",
+        find: "if (!supervision.hasActive) return this.#over(reason);",
+        replace: "if (!supervision.hasActive || this.#port.core.isOver) return this.#over(reason);",
       },
     ],
   },
