@@ -32,7 +32,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
   {
     name: "gap-not-noticed",
     bug: "a message after a lost one is taken, and the lost one counts as received",
-    withinSeeds: 40,
+    withinSeeds: 300,
     edits: [
       {
         file: "src/node/sequence.ts",
