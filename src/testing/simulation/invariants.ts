@@ -136,7 +136,8 @@ export async function checkRest(tree: SimulatedTree, latest: ReadonlyMap<number,
   if (timers > 4) journal.violated("rests", `each node has ${timers.toFixed(1)} timers at rest`);
 }
 
-function checkDocuments(tree: SimulatedTree, latest: ReadonlyMap<number, number>): void {
+/** Every child has the latest document of the process that is its parent. */
+export function checkDocuments(tree: SimulatedTree, latest: ReadonlyMap<number, number>): void {
   for (const { path, parent } of tree.plan.nodes) {
     const process = tree.holder(path);
     const above = parent === null ? undefined : tree.holder(parent);

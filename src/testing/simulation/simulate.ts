@@ -2,7 +2,7 @@
 import { watchBudgets } from "./budget-watch.js";
 import { watchFalseDeaths } from "./false-death-watch.js";
 import { Faults } from "./faults.js";
-import { checkRest, checkRivals, checkRuns, Watch } from "./invariants.js";
+import { checkDocuments, checkRest, checkRivals, checkRuns, Watch } from "./invariants.js";
 import type { Violation } from "./journal.js";
 import { watchLateVerdicts } from "./late-verdict-watch.js";
 import { NODES_MIN, planTree } from "./plan.js";
@@ -133,6 +133,7 @@ async function rest(tree: SimulatedTree, workload: Workload): Promise<void> {
   // A silence that began during the faults may be noticed only now.
   await tree.clock.advance((tree.plan.options.failureDetector?.deadMs ?? 0) + 2_000);
   if (!tree.isWhole()) tree.journal.violated("heals", `not whole any more:\n${tree.describe()}`);
+  else checkDocuments(tree, workload.documents);
   await workload.probe();
   await checkRest(tree, workload.documents);
 }

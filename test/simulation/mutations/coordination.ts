@@ -146,7 +146,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
   {
     name: "suspect-is-dead",
     bug: "a child that is silent for a moment is declared dead",
-    withinSeeds: 60,
+    withinSeeds: 500,
     edits: [
       {
         file: "src/node/vigil.ts",
@@ -209,7 +209,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
   {
     name: "newcomers-get-no-document",
     bug: "a child that attaches after a document was published does not get it",
-    withinSeeds: 20,
+    withinSeeds: 40,
     edits: [
       {
         file: "src/node/synchronizer.ts",
