@@ -287,7 +287,7 @@ export class Children {
       predecessor.contested = true;
       if (this.#fenceLimit.allows(predecessor.boot)) this.#fence(link, predecessor.boot);
     } else if (this.#probeLimit.allows(id)) {
-      this.#answerStale(id, frame.session);
+      this.#answerStale(id, frame);
     }
   }
 
@@ -295,8 +295,8 @@ export class Children {
    * Who has left speaks again because our acknowledgement was lost, and waits for it, also while we stop. Anyone is asked to
    * announce itself: who left does not, but somebody else may have said the farewell.
    */
-  #answerStale(id: string, session: string): void {
-    const ack = this.#farewells.get(session);
+  #answerStale(id: string, { session, messages }: Frame): void {
+    const ack = this.#farewells.get(session) ?? messages.find(isFarewell)?.seq;
     if (ack !== undefined) this.#tell(id, { kind: "heartbeat.ack", seq: 0 }, { session, ack });
     if (this.#port.isCoordinating()) this.#tell(id, this.#probeMessage());
   }
@@ -442,6 +442,10 @@ export class Children {
     const frame = encodeFrame({ ...header, messages: [message] });
     this.#core.publish(downSubject(transport, `${this.#core.path}.${id}`), frame);
   }
+}
+
+function isFarewell({ kind }: Message | UnknownMessage): boolean {
+  return kind === "status.leaving" || kind === "complete.shutdown";
 }
 
 /** Keeps the latest only. */

@@ -187,8 +187,11 @@ export class Departure {
     // Of what is sent after the farewell, such as refusals, nothing is acknowledged any more.
     const farewellSeq = channel.sentSeq;
     channel.flush();
-    const lingerUntilMs = core.now() + LINGER_MIN_MS;
-    const patience = this.#patience(() => Math.max(lingerUntilMs, this.#deadlineAtMs));
+    const nowMs = core.now();
+    // A parent that does not hear it within the time in which silence means death knows no less.
+    const lingerMaxMs = core.options.failureDetector.deadMs;
+    const untilMs = (): number => Math.max(nowMs + LINGER_MIN_MS, Math.min(nowMs + lingerMaxMs, this.#deadlineAtMs));
+    const patience = this.#patience(untilMs);
     // Nobody hears a farewell that cannot be sent.
     const { transport } = core.options;
     const isHeard = (): boolean => channel.acknowledgedSeq >= farewellSeq;

@@ -86,6 +86,17 @@ test("a child that left a stopping parent, which was not heard, says it again, a
   await world.settle(Promise.all([stopped, waiting]));
 });
 
+// A supervisor's child without limit had 24 days to end. Its session had been closed under it, so nobody heard its farewell.
+test("a child that nobody hears waits no longer than silence takes to mean death", async () => {
+  const world = new World();
+  const shop = world.node({ path: "shop", children: CHILDREN });
+  const [a, b] = [world.node({ path: "shop.a" }), world.node({ path: "shop.b" })];
+  await world.up(a, b, shop);
+  world.processOf(shop).passes = () => false;
+  await world.settle(a.stop({ timeoutMs: 2 ** 31 - 1 }), 11_000);
+  expect(await a.ended).toBe("stopped");
+});
+
 describe("a node that leaves while commands that it passed on run", () => {
   async function family(ms: number) {
     const world = new World();
