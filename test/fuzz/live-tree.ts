@@ -139,7 +139,7 @@ export class LiveTree {
   }
 
   isSynchronized(): boolean {
-    return PATHS.every((path) => this.node(path).state === "SYNCHRONIZED");
+    return PATHS.every((path) => isComplete(this.node(path)));
   }
 
   isWhole(): Promise<void> {
@@ -164,4 +164,11 @@ export class LiveTree {
     this.#isTended = false;
     await this.world.end(...this.#nodes.values());
   }
+}
+
+/** SYNCHRONIZED, or missing only somebody who joined, failed and may come back: that a joiner may do so is documented. */
+function isComplete(node: Node): boolean {
+  const areListedThere = node.children().every(({ listed, link }) => !listed || link === "alive");
+  const { state, reasons } = node.status;
+  return areListedThere && (state === "SYNCHRONIZED" || (state === "DEGRADED" && reasons.join() === "children"));
 }
