@@ -16,6 +16,14 @@ export function compareEpochs(a: Epoch, b: Epoch): number {
   return a.length - b.length;
 }
 
+/** Largest first number that anybody may claim to have seen: there must be room above it. */
+const HEAD_MAX = 2 ** 52;
+
+/** Whether a root can outrank it; otherwise somebody has invented it. */
+export function isEpochPossible(epoch: Epoch): boolean {
+  return (epoch[0] ?? 0) <= HEAD_MAX;
+}
+
 /** The epoch that a grantor gives for its `counter`-th grant. */
 export function grantEpoch(grantor: Epoch, counter: number): Epoch {
   return [...grantor, counter];

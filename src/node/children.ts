@@ -6,7 +6,7 @@
  * R2. A path has one live session. Who held it before is told so, once for each interval, and stops.
  * R3. Memory is bounded by `childrenMax`, whatever arrives.
  */
-import { compareEpochs, type Epoch, grantEpoch } from "../../machines/epoch.js";
+import { compareEpochs, type Epoch, grantEpoch, isEpochPossible } from "../../machines/epoch.js";
 import type { LinkState } from "../../machines/link.js";
 import { isTakeoverAllowed, noteTakeover } from "../../machines/takeover-limit.js";
 import { type ChildCounts } from "../../machines/thresholds.js";
@@ -59,8 +59,6 @@ const FENCE_INTERVAL_MS = 1_000;
 const PROBE_INTERVAL_MS = 500;
 /** How long an offer that nobody uses can keep broadcasts from being used, a joining child's place, and later offers. */
 const OFFER_TTL_MS = 10_000;
-/** Largest first number of an epoch that a child may claim to have seen: there must be room above it. */
-const EPOCH_HEAD_MAX = 2 ** 52;
 
 export class Children {
   readonly broadcaster: Broadcaster;
@@ -314,13 +312,13 @@ export class Children {
     if (message.boot !== this.#core.boot) return this.#core.drop(id, "addressed to another process");
     if (message.kind === "error.duplicate") return this.#port.refusedAsDuplicate();
     if (compareEpochs(message.epoch, this.#core.epoch) < 0) return this.#core.drop(id, "stale epoch");
-    if ((message.epoch[0] ?? 0) > EPOCH_HEAD_MAX) return this.#core.drop(id, "impossible epoch");
+    if (!isEpochPossible(message.epoch)) return this.#core.drop(id, "impossible epoch");
     this.#port.newerParentSeen(message.epoch, true);
   }
 
   #announced(id: string, message: ReadyAnnounce): void {
     if (message.treeId !== this.#core.options.treeId) return this.#core.drop(id, "foreign tree");
-    if ((message.parentEpoch[0] ?? 0) > EPOCH_HEAD_MAX) return this.#core.drop(id, "impossible epoch");
+    if (!isEpochPossible(message.parentEpoch)) return this.#core.drop(id, "impossible epoch");
     if (!this.#port.isCoordinating()) return;
     const version = Math.min(message.versionMax, PROTOCOL_VERSION_MAX);
     if (version < Math.max(message.versionMin, PROTOCOL_VERSION_MIN)) return this.#core.drop(id, "protocol version");

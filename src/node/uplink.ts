@@ -5,7 +5,7 @@
  * U2. An INIT.open counts only if it answers the latest announcement of this very process.
  * U3. A parent with an older epoch than one already seen is told so and not obeyed.
  */
-import { compareEpochs, type Epoch } from "../../machines/epoch.js";
+import { compareEpochs, type Epoch, isEpochPossible } from "../../machines/epoch.js";
 import {
   createDetector,
   type Detector,
@@ -340,6 +340,8 @@ export class Uplink {
     // Made by another parent before this process had an epoch: it keeps the one it has.
     const own = this.#core.epoch;
     if (own.length > 0 && compareEpochs(epoch, own) !== 0) return "stale offer";
+    // No parent could ever outrank it.
+    if (!isEpochPossible(parentEpoch)) return "impossible epoch";
     if (compareEpochs(parentEpoch, this.#parentEpoch) < 0) return "stale epoch";
     return version < PROTOCOL_VERSION_MIN || version > PROTOCOL_VERSION_MAX ? "protocol version" : null;
   }

@@ -48,3 +48,26 @@ test("an offer to an invented attempt number does not keep the child out for goo
   await tree.world.run(20_000);
   await expectMended(tree);
 });
+
+// It remembered the invented epoch, below which it takes no parent, and above which no parent can go.
+test("an offer in the name of a parent with the greatest of all epochs does not keep the child for good", async () => {
+  const tree = await LiveTree.grow(1);
+  const { parentBoot, childBoot, epoch, broadcastSession, attempt } = known(tree);
+  const parentEpoch = [Number.MAX_SAFE_INTEGER];
+  const offer = {
+    parentBoot,
+    parentEpoch,
+    childBoot,
+    attempt: attempt + 1,
+    session: "forged",
+    epoch,
+    broadcastSession,
+  };
+  const { broker } = tree.world;
+  // In one turn: the offer is there before that of the parent which it calls.
+  broker.publish("ft.local.all.shop", said(broadcastSession, "shutdown.leaving"));
+  broker.publish("ft.local.down.shop.a", said("", "init.open", offer));
+  await tree.world.run(20_000);
+  expect(tree.node("shop.a").status.dropped).toHaveProperty("impossible epoch", 1);
+  await expectMended(tree);
+});
