@@ -8,6 +8,7 @@ import type { EndReason } from "../../node/events.js";
 import type { HandlerContext } from "../../node/handlers.js";
 import { createNode, type Node } from "../../node/node.js";
 import type { EpochStore, NodeOptions } from "../../node/options.js";
+import type { ChildView } from "../../node/views.js";
 import { inProcess } from "../../supervision/in-process.js";
 import type { StartContext } from "../../supervision/starter.js";
 import { seededRandom } from "../prng.js";
@@ -193,7 +194,7 @@ export class SimulatedTree {
   isWhole(): boolean {
     return this.plan.paths.every((path) => {
       const claimants = this.claimants(path);
-      return claimants.length === 1 && claimants[0]?.node.state === "SYNCHRONIZED";
+      return claimants.length === 1 && isComplete((claimants[0] as SimulatedProcess).node);
     });
   }
 
@@ -388,3 +389,18 @@ function checkPlace(tree: SimulatedTree, process: SimulatedProcess, { epoch, val
 
 /** A stall is noticed by a late beat, so that one that is hardly longer than the limit may pass. */
 const CERTAIN_STALL = 2;
+
+/**
+ * SYNCHRONIZED, or missing nobody but children of others that joined and died: who came by itself and was ready is missed,
+ * and nobody here starts it again.
+ */
+function isComplete(node: Node): boolean {
+  const { state, reasons } = node.status;
+  if (state === "SYNCHRONIZED") return true;
+  const areListedThere = node.children().every(({ listed, link }) => !listed || link === "alive");
+  return state === "DEGRADED" && reasons.join() === "children" && areListedThere && node.children().some(isLost);
+}
+
+function isLost({ id, link, listed }: ChildView): boolean {
+  return !listed && id.startsWith("x") && link === "dead";
+}

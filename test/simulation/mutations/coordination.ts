@@ -201,8 +201,8 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
       { file: "src/node/departure.ts", find: "    this.#armDeadline(reason);\n    await", replace: "    await" },
       {
         file: "src/node/departure.ts",
-        find: "const patience = this.#patience(() => Math.max(lingerUntilMs, this.#deadlineAtMs));",
-        replace: "const patience = this.#patience(() => lingerUntilMs + 60_000);",
+        find: "const patience = this.#patience(untilMs);",
+        replace: "const patience = this.#patience(() => nowMs + 60_000);",
       },
     ],
   },
