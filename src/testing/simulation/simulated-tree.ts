@@ -377,18 +377,17 @@ function checkPlace(tree: SimulatedTree, process: SimulatedProcess, { epoch, val
   if (holder === undefined || holder.epoch === epoch || !isLiving(holder.parent)) return;
   const wasAccepted = holders.some((former) => former.parent === holder.parent && former.epoch === epoch);
   if (!wasAccepted || process.node.status.reasons.includes("uplink")) return;
-  const pauseMs = tree.plan.options.failureDetector?.pauseMs ?? 0;
+  const { heartbeat, failureDetector } = tree.plan.options;
+  // A stall is noticed by a late beat, which may have been due only as long after its start as beats are apart.
+  const certainMs = (heartbeat?.maxMs ?? 0) + (failureDetector?.pauseMs ?? 0);
   const wasAsleep = ([fromMs, untilMs]: Span): boolean =>
-    fromMs < holder.atMs && holder.atMs < untilMs && untilMs - fromMs > pauseMs * CERTAIN_STALL;
+    fromMs < holder.atMs && holder.atMs < untilMs && untilMs - fromMs > certainMs;
   if (!process.pauses.some(wasAsleep)) return;
   tree.journal.violated(
     "no-stale-effect",
     `${process.name} woke and ran ${value}, although ${holder.epoch} holds its path`,
   );
 }
-
-/** A stall is noticed by a late beat, so that one that is hardly longer than the limit may pass. */
-const CERTAIN_STALL = 2;
 
 /**
  * SYNCHRONIZED, or missing nobody but children of others that joined and died: who came by itself and was ready is missed,
