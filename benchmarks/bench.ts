@@ -3,6 +3,8 @@
 export interface BenchOptions {
   /** Operations of one measurement; null for the benchmark's own number. */
   readonly operations: number | null;
+  /** How long a benchmark that goes by time measures; null for the benchmark's own time. */
+  readonly minutes: number | null;
 }
 
 /** One figure of one run. */
@@ -26,6 +28,8 @@ export interface Goal {
   readonly of: "value" | "ratio";
   readonly is: ">=" | "<=";
   readonly limit: number;
+  /** The variant that the ratio is to, where that is not the baseline. */
+  readonly against?: string;
 }
 
 export interface Bench {
@@ -38,7 +42,13 @@ export interface Bench {
   /** The variant that the others are compared with, or null. */
   readonly baseline: string | null;
   /** By variant and case as a row names them: "node.command(), 1 in flight, p50". */
-  readonly goals: Readonly<Record<string, Goal>>;
+  readonly goals: Readonly<Record<string, Goal | readonly Goal[]>>;
+  /** The cases that its chart shows, each as a group of bars, one for each variant. */
+  readonly chart: readonly string[];
+  /** What a reader of the results has to know beside the figures. */
+  readonly notes?: readonly string[];
+  /** Whether it takes too long for `npm run bench -- all` unless that is told how many minutes it may take. */
+  readonly isLong?: boolean;
   /** Sets the stage, has the subjects measured, and clears up. */
   stage(options: BenchOptions, measure: Measure): Promise<void>;
 }

@@ -44,6 +44,7 @@ export const commands: Bench = {
     [`${CANDIDATE}, 128 in flight, rate`]: { of: "ratio", is: ">=", limit: 5 },
     [`${CANDIDATE}, 1024 in flight, rate`]: { of: "ratio", is: ">=", limit: 7 },
   },
+  chart: LEVELS.map((level) => `${level} in flight, rate`),
   stage,
 };
 

@@ -59,6 +59,7 @@ export const detection: Bench = {
   warmsUp: false,
   baseline: FIXED,
   goals: goals(),
+  chart: [{}, { loss: 0.2 }, { stallMs: 5_000 }].map((level) => `${labelOf(level)}: kill to dead, p99`),
   stage,
 };
 

@@ -1,35 +1,84 @@
-/** `npm run bench -- NAME [--json] [--runs N] [--operations N]` */
+/** `npm run bench`: see USAGE. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Bench, takeReadings } from "./bench.js";
 import { commands } from "./commands.js";
 import { detection } from "./detection.js";
+import { type Environment, readEnvironment, toHeader } from "./environment.js";
 import { nodes } from "./nodes.js";
 import { recovery } from "./recovery.js";
+import { readResults, type Result, saveResult, writeReport } from "./results.js";
 import { toRows } from "./rows.js";
-import { environmentHeader, toTable } from "./table.js";
+import { toTable } from "./table.js";
 
 const BENCHES: readonly Bench[] = [commands, detection, nodes, recovery];
 
-const USAGE = `Usage: npm run bench -- NAME [--json] [--runs N] [--operations N]
+const USAGE = `Usage: npm run bench -- NAME [--json] [--save] [--runs N] [--operations N] [--minutes N]
+       npm run bench -- all      measures and saves everything, but what is marked * only with --minutes
+       npm run bench -- report   writes benchmarks/RESULTS.md and the charts anew from what was saved
 
   --json          one line with an array of rows, instead of a table
+  --save          replaces the benchmark's part of benchmarks/RESULTS.md, and its chart
   --runs          how often each variant is measured
   --operations    how much one measurement does: less is faster and noisier
+  --minutes       how long a measurement takes that goes by time
 
 Benchmarks:
-${BENCHES.map(({ name, question }) => `  ${name.padEnd(14)}${question}`).join("\n")}`;
+${BENCHES.map(({ name, question, isLong }) => `  ${`${name}${isLong === true ? " *" : ""}`.padEnd(14)}${question}`).join("\n")}`;
 
 class UsageError extends Error {}
 
+type Arguments = ReturnType<typeof parse>;
+
 async function main(args: readonly string[]): Promise<void> {
-  const { name, json, runs, operations } = parse(args);
-  if (name === undefined) return console.log(USAGE);
-  const bench = BENCHES.find((each) => each.name === name);
-  if (bench === undefined) throw new UsageError(`there is no benchmark ${JSON.stringify(name)}`);
-  const options = { runs: runs ?? bench.runs, operations, tell: (line: string) => console.error(`${name}: ${line}`) };
-  const rows = toRows(bench, await takeReadings(bench, options));
-  if (json) return console.log(JSON.stringify(rows));
-  console.log(`${name}: ${bench.question}\n${await environmentHeader(options.runs)}\n\n${toTable(rows)}`);
+  const options = parse(args);
+  if (options.name === undefined) return console.log(USAGE);
+  if (options.name === "all") return measureAll(options);
+  if (options.name === "report") return report();
+  const bench = BENCHES.find(({ name }) => name === options.name);
+  if (bench === undefined) throw new UsageError(`there is no benchmark ${JSON.stringify(options.name)}`);
+  await measureOne(bench, options);
+}
+
+async function measureOne(bench: Bench, options: Arguments): Promise<void> {
+  const tell = (line: string): void => console.error(`${bench.name}: ${line}`);
+  const environment = await readEnvironment();
+  const startedAtMs = performance.now();
+  const readings = await takeReadings(bench, { ...options, runs: options.runs ?? bench.runs, tell });
+  const tookSeconds = Math.round((performance.now() - startedAtMs) / 1_000);
+  const rows = toRows(bench, readings);
+  tell(`took ${tookSeconds} s`);
+  console.log(options.json ? JSON.stringify(rows) : toPage(bench, environment, toTable(rows)));
+  if (options.save) await save(bench, { environment, options: optionArgs(options).join(" "), tookSeconds, rows });
+}
+
+function toPage({ name, question }: Bench, environment: Environment, table: string): string {
+  return `${name}: ${question}\n${toHeader(environment)}\n\n${table}\n`;
+}
+
+type Measured = Pick<Result, "environment" | "options" | "tookSeconds" | "rows">;
+
+async function save({ name, question, chart, notes = [] }: Bench, measured: Measured): Promise<void> {
+  await saveResult({ name, question, chart, notes, ...measured });
+  await report();
+}
+
+async function report(): Promise<void> {
+  await writeReport(await readResults(BENCHES.map(({ name }) => name)));
+}
+
+/** Each in a process of its own: none inherits another's heap, and one that fails does not stop the rest. */
+async function measureAll({ json, ...options }: Arguments): Promise<void> {
+  if (json) throw new UsageError("all saves what it measures: --json is for one benchmark");
+  const failed: string[] = [];
+  for (const { name } of BENCHES.filter(({ isLong }) => isLong !== true || options.minutes !== null)) {
+    const program = [...process.execArgv, fileURLToPath(import.meta.url), name, "--save", ...optionArgs(options)];
+    const [code] = (await once(spawn(process.execPath, program, { stdio: "inherit" }), "exit")) as [number | null];
+    if (code !== 0) failed.push(name);
+  }
+  if (failed.length > 0) throw new Error(`could not be measured: ${failed.join(", ")}`);
 }
 
 function parse(args: readonly string[]) {
@@ -37,11 +86,23 @@ function parse(args: readonly string[]) {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { json: { type: "boolean" }, runs: { type: "string" }, operations: { type: "string" } },
+      options: {
+        json: { type: "boolean" },
+        save: { type: "boolean" },
+        runs: { type: "string" },
+        operations: { type: "string" },
+        minutes: { type: "string" },
+      },
     });
     if (positionals.length > 1) throw new UsageError("one benchmark at a time");
-    const { json = false, runs, operations } = values;
-    return { name: positionals[0], json, runs: count("--runs", runs), operations: count("--operations", operations) };
+    return {
+      name: positionals[0],
+      json: values.json === true,
+      save: values.save === true,
+      runs: count("--runs", values.runs),
+      operations: count("--operations", values.operations),
+      minutes: positive("--minutes", values.minutes),
+    };
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
@@ -52,6 +113,19 @@ function count(option: string, given: string | undefined): number | null {
   const number = Number(given);
   if (!Number.isSafeInteger(number) || number < 1) throw new UsageError(`${option} must be an integer >= 1`);
   return number;
+}
+
+function positive(option: string, given: string | undefined): number | null {
+  if (given === undefined) return null;
+  const number = Number(given);
+  if (!(number > 0 && number < Infinity)) throw new UsageError(`${option} must be a number > 0`);
+  return number;
+}
+
+/** What changes the figures, as it is written on the command line. */
+function optionArgs({ runs, operations, minutes }: Omit<Arguments, "json">): readonly string[] {
+  const options = Object.entries({ runs, operations, minutes }).filter(([, value]) => value !== null);
+  return options.flatMap(([name, value]) => [`--${name}`, `${value}`]);
 }
 
 try {

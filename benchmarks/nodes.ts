@@ -14,6 +14,7 @@ export const nodes: Bench = {
   warmsUp: false,
   baseline: null,
   goals: {},
+  chart: ["heap per idle node", "creation to SYNCHRONIZED", "CPU of the idle tree over 10 s"],
   stage,
 };
 

@@ -34,6 +34,11 @@ export const recovery: Bench = {
   warmsUp: false,
   baseline: null,
   goals: {},
+  chart: [
+    "crash to DEGRADED, young link",
+    "crash to DEGRADED, settled link",
+    "crash to SYNCHRONIZED, respawned at once",
+  ],
   stage,
 };
 

@@ -3,7 +3,10 @@ import type { Bench, Goal, TakenReading } from "./bench.js";
 
 export interface Row {
   readonly bench: string;
+  /** What was compared, and in what: "node.command(), 1 in flight, p50". */
   readonly case: string;
+  readonly variant: string;
+  readonly reading: string;
   /** Median over the runs. */
   readonly value: number;
   readonly unit: string;
@@ -20,50 +23,77 @@ export interface Row {
 
 export type RowSource = Pick<Bench, "name" | "baseline" | "goals">;
 
+/** For each variant and case a row for each of its goals, and one for the baseline if no goal is about that. */
 export function toRows(bench: RowSource, readings: readonly TakenReading[]): readonly Row[] {
   const groups = new Map<string, TakenReading[]>();
   for (const reading of readings) {
     const key = keyOf(reading.variant, reading.case);
     groups.set(key, [...(groups.get(key) ?? []), reading]);
   }
-  return [...groups.values()].map((group) => toRow(bench, group, baselineOf(bench, groups, group)));
+  return [...groups.values()].flatMap((group) =>
+    goalsOf(bench, group).map((goal) => toRow(bench, group, goal, comparedWith(bench, groups, group, goal))),
+  );
 }
 
 function keyOf(variant: string, name: string): string {
   return `${variant}\n${name}`;
 }
 
-function baselineOf(
-  bench: RowSource,
-  groups: ReadonlyMap<string, readonly TakenReading[]>,
-  group: readonly TakenReading[],
-): readonly TakenReading[] | null {
-  const [first] = group;
-  if (bench.baseline === null || first === undefined || first.variant === bench.baseline) return null;
-  return groups.get(keyOf(bench.baseline, first.case)) ?? null;
+type Group = readonly TakenReading[];
+
+function goalsOf(bench: RowSource, group: Group): readonly (Goal | null)[] {
+  const given = bench.goals[labelOf(group)] ?? [];
+  const goals = "of" in given ? [given] : given;
+  return goals.some(({ against }) => against === undefined) ? goals : [null, ...goals];
 }
 
-function toRow(bench: RowSource, group: readonly TakenReading[], baseline: readonly TakenReading[] | null): Row {
-  const [{ variant, case: name, unit }] = group as readonly [TakenReading];
+function labelOf([first]: Group): string {
+  if (first === undefined) return "";
+  return first.variant === "" ? first.case : `${first.variant}, ${first.case}`;
+}
+
+interface Compared {
+  readonly against: string;
+  readonly group: Group;
+}
+
+function comparedWith(
+  bench: RowSource,
+  groups: ReadonlyMap<string, Group>,
+  [first]: Group,
+  goal: Goal | null,
+): Compared | null {
+  const against = goal?.against ?? bench.baseline;
+  if (against === null || first === undefined || first.variant === against) return null;
+  const group = groups.get(keyOf(against, first.case));
+  return group === undefined ? null : { against, group };
+}
+
+function toRow(bench: RowSource, group: Group, goal: Goal | null, compared: Compared | null): Row {
+  const [{ variant, case: reading, unit }] = group as readonly [TakenReading];
   const values = group.map(({ value }) => value);
   const value = median(values);
-  const ratio =
-    baseline === null ? null : median(values.map((each, run) => each / (baseline[run]?.value ?? Number.NaN)));
-  const label = variant === "" ? name : `${variant}, ${name}`;
-  const goal = bench.goals[label];
+  const ratio = compared === null ? null : ratioOf(values, compared.group);
   return {
     bench: bench.name,
-    case: label,
+    case: labelOf(group),
+    variant,
+    reading,
     value: rounded(value),
     unit,
-    against: baseline === null ? null : bench.baseline,
+    against: compared?.against ?? null,
     ratio: ratio === null || !Number.isFinite(ratio) ? null : rounded(ratio),
-    goal: goal === undefined ? null : `${goal.of} ${goal.is} ${goal.limit}`,
-    met: goal === undefined ? null : isMet(goal, goal.of === "ratio" ? ratio : value),
+    goal: goal === null ? null : `${goal.of} ${goal.is} ${goal.limit}`,
+    met: goal === null ? null : isMet(goal, goal.of === "ratio" ? ratio : value),
     min: rounded(Math.min(...values)),
     max: rounded(Math.max(...values)),
     runs: values.length,
   };
+}
+
+/** Run by run, so that what slowed a whole run down changes nothing. */
+function ratioOf(values: readonly number[], baseline: Group): number {
+  return median(values.map((each, run) => each / (baseline[run]?.value ?? Number.NaN)));
 }
 
 /** A goal that could not be measured is not met. */

@@ -1,50 +1,60 @@
-/** Rows for people: aligned columns under a header that says where they come from. */
-import { execFile } from "node:child_process";
-import { cpus, loadavg } from "node:os";
-import { promisify } from "node:util";
-import { findNatsServer } from "../test/support/find-nats-server.js";
+/** Rows for people: aligned columns, for a terminal or in Markdown. */
 import type { Row } from "./rows.js";
 
 const COLUMNS = ["case", "median", "min – max", "unit", "ratio", "against", "goal", "met"] as const;
+/** Numbers stand to the right, words to the left. */
+const RIGHT: ReadonlySet<string> = new Set(["median", "min – max", "ratio"]);
 
 export function toTable(rows: readonly Row[]): string {
-  const cells = [COLUMNS, ...rows.map(toCells)];
-  const widths = COLUMNS.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const lines = cells.map((row) => row.map((cell, column) => align(cell, column, widths[column] ?? 0)).join("  "));
-  return lines.map((line) => line.trimEnd()).join("\n");
+  const lines = aligned([COLUMNS, ...rows.map(toCells)], RIGHT);
+  return lines.map((cells) => cells.join("  ").trimEnd()).join("\n");
+}
+
+export function toMarkdown(rows: readonly Row[]): string {
+  return markdownTable(COLUMNS, rows.map(toCells), RIGHT);
+}
+
+export function markdownTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: ReadonlySet<string> = new Set(),
+): string {
+  const rules = header.map((name) => (right.has(name) ? "--:" : "---"));
+  const [first = [], ...rest] = aligned([header, ...rows.map((cells) => cells.map(escaped))], right);
+  const lines = [first, rules.map((rule, column) => rule.padStart(first[column]?.length ?? 3, "-")), ...rest];
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** Pads the cells; the first row is the header, which `right` speaks of. */
+function aligned(rows: readonly (readonly string[])[], right: ReadonlySet<string>): readonly (readonly string[])[] {
+  const header = rows[0] ?? [];
+  const widths = header.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0), 3));
+  return rows.map((row) =>
+    header.map((name, column) => {
+      const [cell, width] = [row[column] ?? "", widths[column] ?? 0];
+      return right.has(name) ? cell.padStart(width) : cell.padEnd(width);
+    }),
+  );
+}
+
+function escaped(cell: string): string {
+  return cell.replaceAll(/[|*_]|<(?=\w)/g, String.raw`\$&`);
 }
 
 function toCells(row: Row): readonly string[] {
-  const { case: name, value, min, max, unit, ratio, against, goal, met } = row;
-  const verdict = met === null ? "" : met ? "yes" : "NO";
+  const { case: name, value, min, max, unit, ratio, against, goal } = row;
   const range = `${readable(min)} – ${readable(max)}`;
-  return [name, readable(value), range, unit, ratio === null ? "" : `${ratio} ×`, against ?? "", goal ?? "", verdict];
+  return [name, readable(value), range, unit, times(ratio), against ?? "", goal ?? "", verdict(row)];
 }
 
-/** Numbers to the right, words to the left. */
-function align(cell: string, column: number, width: number): string {
-  const isNumber = column === 1 || column === 2 || column === 4;
-  return isNumber ? cell.padStart(width) : cell.padEnd(width);
+export function times(ratio: number | null): string {
+  return ratio === null ? "" : `${readable(ratio)} ×`;
 }
 
-function readable(value: number): string {
+export function verdict({ met }: Pick<Row, "met">): string {
+  return met === null ? "" : met ? "yes" : "NO";
+}
+
+export function readable(value: number): string {
   return value.toLocaleString("en", { maximumFractionDigits: 20 });
-}
-
-export async function environmentHeader(runs: number): Promise<string> {
-  const processors = cpus();
-  const load = loadavg()[0]?.toFixed(1) ?? "?";
-  return [
-    `node ${process.version} · ${processors.length} × ${processors[0]?.model.trim() ?? "unknown cpu"}`,
-    `${await natsServerVersion()} · load ${load} · runs: ${runs}, interleaved · ${new Date().toISOString()}`,
-  ].join("\n");
-}
-
-async function natsServerVersion(): Promise<string> {
-  try {
-    const { stdout } = await promisify(execFile)(await findNatsServer(), ["--version"]);
-    return stdout.trim().replace(": v", " ");
-  } catch {
-    return "nats-server not found";
-  }
 }

@@ -12,7 +12,7 @@ function readings(variant: string, ...values: readonly number[]): readonly Taken
   return values.map((value) => ({ variant, case: "rate", unit: "1/s", value }));
 }
 
-function rowsOf(goal: Goal | null, ...taken: readonly (readonly TakenReading[])[]): readonly Row[] {
+function rowsOf(goal: Goal | readonly Goal[] | null, ...taken: readonly (readonly TakenReading[])[]): readonly Row[] {
   const goals = goal === null ? {} : { "ours, rate": goal };
   return toRows({ name: "b", baseline: "theirs", goals }, taken.flat());
 }
@@ -23,6 +23,8 @@ describe("rows", () => {
     expect(row).toEqual({
       bench: "b",
       case: "ours, rate",
+      variant: "ours",
+      reading: "rate",
       value: 20,
       unit: "1/s",
       against: null,
@@ -54,6 +56,22 @@ describe("rows", () => {
 
   it("take a ratio without a baseline for missed", () => {
     expect(rowsOf({ of: "ratio", is: ">=", limit: 1 }, readings("ours", 1))).toMatchObject([{ met: false }]);
+  });
+
+  it("say each goal by itself, also one about another variant than the baseline", () => {
+    const goals: readonly Goal[] = [
+      { of: "ratio", is: ">=", limit: 2 },
+      { of: "ratio", is: ">=", limit: 5, against: "others" },
+    ];
+    const taken = [readings("ours", 200), readings("theirs", 100), readings("others", 50)];
+    const both = rowsOf(goals, ...taken).slice(0, 2);
+    expect(both).toMatchObject([
+      { against: "theirs", ratio: 2, goal: "ratio >= 2", met: true },
+      { against: "others", ratio: 4, goal: "ratio >= 5", met: false },
+    ]);
+    const [plain, other] = rowsOf(goals.slice(1), ...taken);
+    expect(plain).toMatchObject({ against: "theirs", ratio: 2, goal: null });
+    expect(other).toMatchObject({ against: "others", ratio: 4, met: false });
   });
 
   it("name a case without variants by itself", () => {
@@ -93,12 +111,18 @@ describe("runs", () => {
       warmsUp: true,
       baseline: null,
       goals: {},
+      chart: [],
       stage: async (_, measure) => {
         await measure(["A", "B"].map(subject));
         order.push("cleared up");
       },
     };
-    const taken = await takeReadings(bench, { runs: 2, operations: null, tell: (line) => told.push(line) });
+    const taken = await takeReadings(bench, {
+      runs: 2,
+      operations: null,
+      minutes: null,
+      tell: (line) => told.push(line),
+    });
     expect(order).toEqual(["A", "B", "A", "B", "A", "B", "cleared up"]);
     expect(taken.map(({ value }) => value)).toEqual([3, 4, 5, 6]);
     expect(told).toEqual(["warming up", "run 1 of 2", "run 2 of 2"]);
@@ -144,6 +168,8 @@ describe("the program", () => {
     expect(sequential).toEqual({
       bench: "commands",
       case: "node.command(), 1 in flight, p50",
+      variant: "node.command()",
+      reading: "1 in flight, p50",
       value: expect.any(Number),
       unit: "µs",
       against: "request()",
