@@ -22,6 +22,8 @@ export class Lease {
   readonly #port: LeasePort;
   /** Number of the message that the parent must acknowledge first; 0 when it need not. */
   #confirmingSeq = 0;
+  /** When the parent was asked last. */
+  #askedAtMs = -Infinity;
 
   constructor(port: LeasePort) {
     this.#port = port;
@@ -36,8 +38,9 @@ export class Lease {
   /** This process stood still for so long; it may have been replaced meanwhile. */
   noteStall(latenessMs: number): void {
     const { core, uplink } = this.#port;
-    if (latenessMs <= core.options.failureDetector.pauseMs || !uplink?.channel) return;
-    if (this.#confirmingSeq === 0) this.#doubt(uplink);
+    // What we stood still before we asked is what we asked about; the answer may have come before another stall.
+    const stallMs = Math.min(latenessMs, core.now() - this.#askedAtMs);
+    if (stallMs > core.options.failureDetector.pauseMs && uplink?.channel) this.#doubt(uplink);
   }
 
   /** The parent acknowledged something. */
@@ -70,6 +73,7 @@ export class Lease {
 
   #ask(): void {
     this.#port.probeParent();
+    this.#askedAtMs = this.#port.core.now();
     this.#confirmingSeq = this.#port.uplink?.channel?.sentSeq ?? 0;
   }
 

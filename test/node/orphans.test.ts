@@ -210,6 +210,29 @@ describe("the self-lease", () => {
     expect(ran).toEqual([]);
   });
 
+  // The parent's word on a first stall arrived during a second one, in which the process was replaced.
+  test.each(order)("that word says nothing of another stall since (%s)", async (_, resume) => {
+    const world = new World();
+    const ran: number[] = [];
+    const shop = world.node({ path: "shop", children: [{ id: "a" }, { id: "b" }], commandTimeoutMs: 60_000 });
+    const old = world.node({ path: "shop.a", commands: { work: (n: number) => ran.push(n) } });
+    await world.up(shop, old, world.node({ path: "shop.b" }));
+    await world.run(60_000);
+    world.processOf(old).stop();
+    await world.run(6_000);
+    world.processOf(old).continue(resume);
+    await world.run(2);
+    world.processOf(old).stop();
+    void shop.tryCommand("a", "work", 1);
+    await world.run(100);
+    const successor = world.node({ path: "shop.a", commands: { work: () => {} } });
+    await world.up(successor);
+    await world.run(6_000);
+    world.processOf(old).continue(resume);
+    expect(await world.settle(old.ended, 10_000)).toBe("fenced");
+    expect(ran).toEqual([]);
+  });
+
   test.each(order)("a short stall needs no confirmation (%s)", async (_, resume) => {
     const world = new World();
     const ran: number[] = [];

@@ -293,6 +293,8 @@ async function comeAndGo(tree: SimulatedTree, process: SimulatedProcess, random:
 }
 
 async function attempt(tree: SimulatedTree, process: SimulatedProcess, act: () => Promise<unknown>): Promise<void> {
+  // What a dead process had in mind to do is nobody's open promise.
+  if (!process.host.isAlive) return;
   process.open++;
   try {
     await act();
