@@ -1,16 +1,14 @@
 /** Runs the node's coordination machine and turns what it emits into calls of the runtime. */
-import { type ActorRefFrom, createActor } from "xstate";
 import { nextBackoffMs } from "../../machines/backoff.js";
 import {
   type CoordinationContext,
   type CoordinationEffect,
   type CoordinationEvent,
-  coordinationMachine,
   type CoordinationState,
   type DegradedReason,
   degradedReasons,
 } from "../../machines/coordination.js";
-import type { Clock } from "../health/clock.js";
+import { type CoordinationRun, runCoordination } from "./coordination-run.js";
 import type { NodeCore } from "./core.js";
 import type { StateChange } from "./events.js";
 
@@ -31,7 +29,7 @@ const STABLE_MIN_MS = 10_000;
 export class Coordinator {
   readonly #core: NodeCore;
   readonly #port: CoordinatorPort;
-  readonly #actor: ActorRefFrom<typeof coordinationMachine>;
+  readonly #run: CoordinationRun;
   state: CoordinationState = "DISCONNECTED";
   #enteredAtMs = 0;
   #enteredReasons: readonly DegradedReason[] = [];
@@ -41,18 +39,13 @@ export class Coordinator {
   constructor(core: NodeCore, hasUplink: boolean, port: CoordinatorPort) {
     this.#core = core;
     this.#port = port;
-    const { thresholds, initTimeoutMs, recoveryTimeoutMs, cleanupTimeoutMs, clock, inspect } = core.options;
-    this.#actor = createActor(coordinationMachine, {
-      id: core.path,
-      clock: xstateClock(clock),
-      input: { thresholds, initTimeoutMs, recoveryTimeoutMs, cleanupTimeoutMs, hasUplink },
-      ...(inspect === null ? {} : { inspect }),
-    });
-    this.#listen();
+    const { thresholds, initTimeoutMs, recoveryTimeoutMs, cleanupTimeoutMs } = core.options;
+    const input = { thresholds, initTimeoutMs, recoveryTimeoutMs, cleanupTimeoutMs, hasUplink };
+    this.#run = runCoordination(core.path, core.options, input, this);
   }
 
   get context(): CoordinationContext {
-    return this.#actor.getSnapshot().context;
+    return this.#run.context;
   }
 
   /** Has sessions with its children, or seeks them. */
@@ -67,11 +60,9 @@ export class Coordinator {
 
   /** Why it is DEGRADED; empty in other states. */
   get reasons(): readonly DegradedReason[] {
-    const snapshot = this.#actor.getSnapshot();
-    // While a transition is under way, the snapshot is still the one before it.
-    return snapshot.value === "DEGRADED" && this.state === "DEGRADED"
-      ? degradedReasons(snapshot.context)
-      : this.#enteredReasons;
+    // Within a step the machine may be ahead of what it has told.
+    const isSettled = this.#run.state === "DEGRADED" && this.state === "DEGRADED";
+    return isSettled ? degradedReasons(this.context) : this.#enteredReasons;
   }
 
   /** Time that a child has for its own initialization, whole milliseconds: ours, or what is left of it. */
@@ -82,11 +73,11 @@ export class Coordinator {
   }
 
   start(): void {
-    this.#actor.start();
+    this.#run.start();
   }
 
   send(event: CoordinationEvent): void {
-    if (this.#actor.getSnapshot().status === "active") this.#actor.send(event);
+    this.#run.send(event);
   }
 
   /** After FAILED, no further attempt is made. */
@@ -95,18 +86,24 @@ export class Coordinator {
   }
 
   stop(): void {
-    this.#actor.stop();
+    this.#run.stop();
   }
 
-  #listen(): void {
-    this.#actor.on("state.entered", (entry) => this.#entered(entry));
-    this.#actor.on("effect.callChildren", () => this.#port.callChildren());
-    this.#actor.on("effect.reportUp", () => this.#port.reportUp());
-    this.#actor.on("effect.retry", () => this.#port.retry());
-    this.#actor.on("effect.cleanUp", () => {
-      // The snapshot is not updated before this event was processed to its end.
-      this.#core.options.clock.defer(() => this.#cleanUp());
-    });
+  /** Carries out what the machine emits. */
+  emitted(effect: CoordinationEffect): void {
+    switch (effect.type) {
+      case "state.entered":
+        return this.#entered(effect);
+      case "effect.callChildren":
+        return this.#port.callChildren();
+      case "effect.reportUp":
+        return this.#port.reportUp();
+      case "effect.retry":
+        return this.#port.retry();
+      case "effect.cleanUp":
+        // The event that led to it is to be handled to its end.
+        return this.#core.options.clock.defer(() => this.#cleanUp());
+    }
   }
 
   #entered({ state, reasons, failure }: StateEntered): void {
@@ -139,13 +136,4 @@ export class Coordinator {
     this.#retryDelayMs = nextBackoffMs(backoff, this.#retryDelayMs, random());
     this.send({ type: "cleanup.done", retryInMs: this.#isStopping ? null : this.#retryDelayMs });
   }
-}
-
-function xstateClock(clock: Clock) {
-  return {
-    setTimeout: (callback: () => void, delayMs: number): object => clock.setTimeout(callback, delayMs),
-    clearTimeout: (timer: object): void => {
-      if (timer !== undefined) clock.clearTimeout(timer);
-    },
-  };
 }

@@ -61,7 +61,7 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-type Inspect = ((event: InspectionEvent) => void) | Observer<InspectionEvent>;
+export type Inspect = ((event: InspectionEvent) => void) | Observer<InspectionEvent>;
 
 export interface NodeOptions {
   /** Where the node stands: `shop` is a root, `shop.orders` a child of it. */
