@@ -8,7 +8,7 @@
  */
 import { Packr } from "msgpackr";
 import type { Epoch } from "../../machines/epoch.js";
-import { type FieldType, KIND_BY_NUMBERS, LAYOUTS, type Layout, layoutKey } from "./layouts.js";
+import { type FieldType, KIND_BY_NUMBERS, LAYOUTS, layoutKey } from "./layouts.js";
 import type { Frame, Message, UnknownMessage } from "./messages.js";
 import { isPath } from "./path.js";
 import { isWellFormed } from "./well-formed.js";
@@ -31,6 +31,8 @@ const META_ENTRIES_MAX = 32;
 /** Bytes of a frame that are no messages, rounded up: mostly a session id of another program in three-byte characters. */
 export const FRAME_OVERHEAD_BYTES = 256;
 
+type Kind = Message["kind"];
+
 export type Decoded =
   | { readonly kind: "frame"; readonly frame: Frame }
   /** `reason` is one of a few fixed texts, fit for counting. */
@@ -42,17 +44,18 @@ export function encodeFrame(frame: Frame & { readonly messages: readonly Message
 }
 
 function toArray(message: Message): unknown[] {
-  const layout = LAYOUTS[message.kind];
-  const array: unknown[] = [layout.type, layout.number, message.seq];
-  for (const [name] of layout.fields) array.push((message as unknown as Record<string, unknown>)[name]);
+  const { type, number, names } = WIRES[message.kind];
+  const array: unknown[] = [type, number, message.seq];
+  for (let i = 0; i < names.length; i++) array.push((message as unknown as Fields)[names[i] as string]);
   return array;
 }
 
 /** An upper bound of a message's encoded size, bytes, without encoding it. */
 export function estimateBytes(message: Message): number {
+  const { names, types } = WIRES[message.kind];
   let bytes = 16;
-  for (const [name, type] of LAYOUTS[message.kind].fields) {
-    bytes += estimateField(type, (message as unknown as Record<string, unknown>)[name]);
+  for (let i = 0; i < names.length; i++) {
+    bytes += estimateField(types[i] as FieldType, (message as unknown as Fields)[names[i] as string]);
   }
   return bytes;
 }
@@ -100,27 +103,30 @@ function readFrame(value: unknown, direction: "down" | "up"): Decoded {
 
 function readMessage(item: unknown, direction: "down" | "up"): Message | UnknownMessage | null {
   if (!Array.isArray(item) || item.length < 3) return null;
-  const [type, number, seq] = item as unknown[];
+  const type: unknown = item[0];
+  const number: unknown = item[1];
+  const seq: unknown = item[2];
   if (!isUint(type) || type > 255 || !isUint(number) || number > 255 || !Number.isSafeInteger(seq)) return null;
   const kind = KIND_BY_NUMBERS.get(layoutKey(type, number));
   if (kind === undefined) return { kind: "unknown", seq: seq as number, type, unknownKind: number };
-  const layout = LAYOUTS[kind];
-  if (layout.direction !== direction) return null;
-  return readFields(kind, layout, item as unknown[]);
+  const wire = WIRES[kind];
+  return wire.direction === direction ? readFields(wire, item as unknown[]) : null;
 }
 
-function readFields(kind: string, layout: Layout, item: readonly unknown[]): Message | null {
-  const message: Record<string, unknown> = { kind, seq: item[2] };
-  for (let i = 0; i < layout.fields.length; i++) {
-    const [name, type] = layout.fields[i] as (typeof layout.fields)[number];
+function readFields({ blank, names, checks }: Wire, item: readonly unknown[]): Message | null {
+  const message: Fields = { ...blank };
+  message["seq"] = item[2];
+  for (let i = 0; i < names.length; i++) {
     const value = item[i + 3];
-    if (!CHECKS[type](value)) return null;
-    message[name] = value;
+    if (!(checks[i] as Check)(value)) return null;
+    message[names[i] as string] = value;
   }
   return message as unknown as Message;
 }
 
-const CHECKS: Readonly<Record<FieldType, (value: unknown) => boolean>> = {
+type Check = (value: unknown) => boolean;
+
+const CHECKS: Readonly<Record<FieldType, Check>> = {
   uint: isUint,
   bool: (value) => typeof value === "boolean",
   id: isId,
@@ -155,3 +161,27 @@ export function isMeta(value: unknown): value is Readonly<Record<string, string>
   const entries = Object.values(value);
   return entries.length <= META_ENTRIES_MAX && entries.every((entry) => typeof entry === "string");
 }
+
+type Fields = Record<string, unknown>;
+
+/** A kind's layout, spread out for the loops that every message runs through. */
+interface Wire {
+  readonly type: number;
+  readonly number: number;
+  readonly direction: "down" | "up";
+  readonly names: readonly string[];
+  readonly types: readonly FieldType[];
+  readonly checks: readonly Check[];
+  /** All properties of a message, without their values: copying it is faster than adding them one by one. */
+  readonly blank: Readonly<Fields>;
+}
+
+function toWire(kind: Kind): Wire {
+  const { type, number, direction, fields } = LAYOUTS[kind];
+  const names = fields.map(([name]) => name);
+  const types = fields.map(([, fieldType]) => fieldType);
+  const blank = { kind, seq: 0, ...Object.fromEntries(names.map((name) => [name, null])) };
+  return { type, number, direction, names, types, checks: types.map((each) => CHECKS[each]), blank };
+}
+
+const WIRES = Object.fromEntries(Object.keys(LAYOUTS).map((kind) => [kind, toWire(kind as Kind)])) as Record<Kind, Wire>;

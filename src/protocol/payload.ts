@@ -32,7 +32,8 @@ export const UNDEFINED_PAYLOAD = new Uint8Array(0);
  */
 export function encodePayload(value: unknown, field: string): Uint8Array {
   if (value === undefined) return UNDEFINED_PAYLOAD;
-  check(value, field, 0);
+  const fault = faultOf(value, 0);
+  if (fault !== null) throw new UnsupportedPayloadError(`${field}${fault.place}`, fault.rule);
   return packr.pack(value);
 }
 
@@ -56,55 +57,68 @@ function malformed(field: string): UnsupportedPayloadError {
   return new UnsupportedPayloadError(field, "is not a well-formed MessagePack payload");
 }
 
-function check(value: unknown, field: string, depth: number): void {
+/** What keeps a value from travelling. */
+interface Fault {
+  /** Where in the value: ".a[1]"; empty for the value itself. */
+  readonly place: string;
+  readonly rule: string;
+}
+
+function fault(rule: string): Fault {
+  return { place: "", rule };
+}
+
+/** The first fault in a value. Its place is put together on the way back: nearly all values have none. */
+function faultOf(value: unknown, depth: number): Fault | null {
   switch (typeof value) {
     case "boolean":
-      return;
+      return null;
     case "string":
-      if (!value.isWellFormed()) throw new UnsupportedPayloadError(field, "is a string with a lone surrogate");
-      return;
+      return value.isWellFormed() ? null : fault("is a string with a lone surrogate");
     case "number":
-      if (!Number.isFinite(value)) throw new UnsupportedPayloadError(field, `is ${value}, which is no JSON number`);
-      return;
+      return Number.isFinite(value) ? null : fault(`is ${value}, which is no JSON number`);
     case "bigint":
-      if (value < INT64_MIN || value > UINT64_MAX) throw new UnsupportedPayloadError(field, "exceeds 64 bits");
-      return;
+      return value < INT64_MIN || value > UINT64_MAX ? fault("exceeds 64 bits") : null;
     case "object":
-      return checkObject(value, field, depth);
+      return faultOfObject(value, depth);
     default:
-      throw new UnsupportedPayloadError(field, `is of type ${typeof value}, which cannot travel`);
+      return fault(`is of type ${typeof value}, which cannot travel`);
   }
 }
 
-function checkObject(value: object | null, field: string, depth: number): void {
-  if (value === null || value instanceof Uint8Array) return;
-  if (depth >= PAYLOAD_DEPTH_MAX) {
-    throw new UnsupportedPayloadError(field, `is nested deeper than ${PAYLOAD_DEPTH_MAX} levels or refers to itself`);
-  }
-  if (Array.isArray(value)) return checkArray(value, field, depth);
-  if (value instanceof Date) {
-    if (Number.isNaN(value.getTime())) throw new UnsupportedPayloadError(field, "is an invalid Date");
-    return;
-  }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
-    const name = (prototype as { constructor?: { name?: string } }).constructor?.name ?? "a class";
-    throw new UnsupportedPayloadError(field, `is an instance of ${name}; send a plain object instead`);
-  }
-  checkProperties(value as Record<string, unknown>, field, depth);
+function faultOfObject(value: object | null, depth: number): Fault | null {
+  if (value === null) return null;
+  const isList = Array.isArray(value);
+  const prototype: unknown = isList ? null : Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return faultOfInstance(value);
+  if (depth >= PAYLOAD_DEPTH_MAX) return fault(`is nested deeper than ${PAYLOAD_DEPTH_MAX} levels or refers to itself`);
+  return isList ? faultOfArray(value, depth) : faultOfProperties(value as Record<string, unknown>, depth);
 }
 
-function checkArray(values: readonly unknown[], field: string, depth: number): void {
-  for (let i = 0; i < values.length; i++) check(values[i], `${field}[${i}]`, depth + 1);
+function faultOfInstance(value: object): Fault | null {
+  if (value instanceof Uint8Array) return null;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? fault("is an invalid Date") : null;
+  const { constructor } = Object.getPrototypeOf(value) as { constructor?: { name?: string } };
+  return fault(`is an instance of ${constructor?.name ?? "a class"}; send a plain object instead`);
 }
 
-function checkProperties(record: Record<string, unknown>, field: string, depth: number): void {
+function faultOfArray(values: readonly unknown[], depth: number): Fault | null {
+  for (let i = 0; i < values.length; i++) {
+    const found = faultOf(values[i], depth + 1);
+    if (found !== null) return { ...found, place: `[${i}]${found.place}` };
+  }
+  return null;
+}
+
+function faultOfProperties(record: Record<string, unknown>, depth: number): Fault | null {
   for (const key of Object.keys(record)) {
-    if (key === "__proto__") throw new UnsupportedPayloadError(`${field}.${key}`, "is a reserved property name");
-    if (!key.isWellFormed()) throw new UnsupportedPayloadError(field, "has a property name with a lone surrogate");
+    if (key === "__proto__") return { place: `.${key}`, rule: "is a reserved property name" };
+    if (!key.isWellFormed()) return fault("has a property name with a lone surrogate");
     const value = record[key];
-    if (value !== undefined) check(value, `${field}.${key}`, depth + 1);
+    const found = value === undefined ? null : faultOf(value, depth + 1);
+    if (found !== null) return { ...found, place: `.${key}${found.place}` };
   }
+  return null;
 }
 
 /** Whether a bin header can be anywhere: most payloads hold none, and the search is native. */
