@@ -9,16 +9,17 @@
 import { Packr } from "msgpackr";
 import type { Epoch } from "../../machines/epoch.js";
 import { type FieldType, KIND_BY_NUMBERS, LAYOUTS, layoutKey } from "./layouts.js";
-import type { Frame, Message, UnknownMessage } from "./messages.js";
-import { isPath } from "./path.js";
+import type { Frame, Message, Meta, UnknownMessage } from "./messages.js";
+import { isPath, PATH_LENGTH_MAX } from "./path.js";
+import { Reader, UNREADABLE } from "./reader.js";
 import { isWellFormed } from "./well-formed.js";
+import { Writer } from "./writer.js";
 
-/**
- * `int64AsType: "auto"` reads 64-bit integers of other languages as numbers where they are safe; msgpackr's types lack it.
- * `useToJSON: false` because a `meta` entry of that name is data.
- */
-const OPTIONS = { useRecords: false, mapsAsObjects: true, int64AsType: "auto", useToJSON: false } as object;
-const packr = new Packr(OPTIONS);
+/** For `meta`, the only map; `useToJSON: false` because an entry of that name is data. */
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, useToJSON: false });
+
+/** One for all frames: it keeps its room. */
+const writer = new Writer();
 
 /** Most messages of one frame. */
 export const FRAME_MESSAGES_MAX = 1024;
@@ -39,15 +40,28 @@ export type Decoded =
   | { readonly kind: "malformed"; readonly reason: string };
 
 export function encodeFrame(frame: Frame & { readonly messages: readonly Message[] }): Uint8Array {
-  const { version, session, ack, broadcastAck, credit, messages } = frame;
-  return packr.pack([version, session, ack, broadcastAck, credit, messages.map(toArray)]);
+  // An earlier frame may have been given up half-way.
+  writer.discard();
+  writer.list(6);
+  writer.int(frame.version);
+  writer.text(frame.session);
+  writer.int(frame.ack);
+  writer.int(frame.broadcastAck);
+  writer.int(frame.credit);
+  writer.list(frame.messages.length);
+  for (const message of frame.messages) writeMessage(message);
+  return writer.take();
 }
 
-function toArray(message: Message): unknown[] {
-  const { type, number, names } = WIRES[message.kind];
-  const array: unknown[] = [type, number, message.seq];
-  for (let i = 0; i < names.length; i++) array.push((message as unknown as Fields)[names[i] as string]);
-  return array;
+function writeMessage(message: Message): void {
+  const { type, number, names, formats } = WIRES[message.kind];
+  writer.list(3 + names.length);
+  writer.int(type);
+  writer.int(number);
+  writer.int(message.seq);
+  for (let i = 0; i < names.length; i++) {
+    (formats[i] as Format).write((message as unknown as Fields)[names[i] as string]);
+  }
 }
 
 /** An upper bound of a message's encoded size, bytes, without encoding it. */
@@ -74,68 +88,114 @@ function estimateMeta(meta: Readonly<Record<string, string>>): number {
 }
 
 export function decodeFrame(bytes: Uint8Array, direction: "down" | "up"): Decoded {
-  if (!isWellFormed(bytes, { allowTimestamps: false })) return malformed("not MessagePack");
+  const progress = { reason: "not a frame" };
   try {
-    return readFrame(packr.unpack(bytes), direction);
-  } catch {
-    return malformed("not MessagePack");
+    return { kind: "frame", frame: readFrame(new Reader(bytes), direction, progress) };
+  } catch (error) {
+    if (error !== UNREADABLE) throw error;
+    // What is no MessagePack at all is called so, wherever we noticed it.
+    const isWhole = isWellFormed(bytes, { allowTimestamps: false });
+    return { kind: "malformed", reason: isWhole ? progress.reason : "not MessagePack" };
   }
 }
 
-function malformed(reason: string): Decoded {
-  return { kind: "malformed", reason };
-}
-
-function readFrame(value: unknown, direction: "down" | "up"): Decoded {
-  if (!Array.isArray(value) || value.length < 6) return malformed("not a frame");
-  const [version, session, ack, broadcastAck, credit, list] = value as unknown[];
-  if (!isUint(version) || version < 1) return malformed("bad version");
-  if (!isId(session) || !isUint(ack) || !isUint(broadcastAck) || !isUint(credit)) return malformed("bad header");
-  if (!Array.isArray(list) || list.length > FRAME_MESSAGES_MAX) return malformed("bad messages");
+/** `progress.reason` says at each moment what is wrong if reading fails there. */
+function readFrame(reader: Reader, direction: "down" | "up", progress: { reason: string }): Frame {
+  const length = reader.list();
+  if (length < 6) throw UNREADABLE;
+  progress.reason = "bad version";
+  const version = reader.uint();
+  if (version < 1) throw UNREADABLE;
+  progress.reason = "bad header";
+  const session = reader.text(ID_LENGTH_MAX);
+  const ack = reader.uint();
+  const broadcastAck = reader.uint();
+  const credit = reader.uint();
+  progress.reason = "bad messages";
+  const count = reader.list();
+  if (count > FRAME_MESSAGES_MAX) throw UNREADABLE;
+  progress.reason = "bad message";
   const messages: (Message | UnknownMessage)[] = [];
-  for (const item of list as unknown[]) {
-    const message = readMessage(item, direction);
-    if (message === null) return malformed("bad message");
-    messages.push(message);
-  }
-  return { kind: "frame", frame: { version, session, ack, broadcastAck, credit, messages } };
+  for (let i = 0; i < count; i++) messages.push(readMessage(reader, direction));
+  for (let i = 6; i < length; i++) reader.skip();
+  if (!reader.isAtEnd) throw UNREADABLE;
+  return { version, session, ack, broadcastAck, credit, messages };
 }
 
-function readMessage(item: unknown, direction: "down" | "up"): Message | UnknownMessage | null {
-  if (!Array.isArray(item) || item.length < 3) return null;
-  const type: unknown = item[0];
-  const number: unknown = item[1];
-  const seq: unknown = item[2];
-  if (!isUint(type) || type > 255 || !isUint(number) || number > 255 || !Number.isSafeInteger(seq)) return null;
+function readMessage(reader: Reader, direction: "down" | "up"): Message | UnknownMessage {
+  const length = reader.list();
+  if (length < 3) throw UNREADABLE;
+  const type = reader.uint();
+  const number = reader.uint();
+  const seq = reader.int();
+  if (type > 255 || number > 255) throw UNREADABLE;
   const kind = KIND_BY_NUMBERS.get(layoutKey(type, number));
-  if (kind === undefined) return { kind: "unknown", seq: seq as number, type, unknownKind: number };
-  const wire = WIRES[kind];
-  return wire.direction === direction ? readFields(wire, item as unknown[]) : null;
+  const wire = kind === undefined ? null : WIRES[kind];
+  if (wire !== null && (wire.direction !== direction || length < 3 + wire.names.length)) throw UNREADABLE;
+  const message =
+    wire === null ? { kind: "unknown" as const, seq, type, unknownKind: number } : readFields(reader, wire, seq);
+  for (let i = 3 + (wire?.names.length ?? 0); i < length; i++) reader.skip();
+  return message;
 }
 
-function readFields({ blank, names, checks }: Wire, item: readonly unknown[]): Message | null {
+function readFields(reader: Reader, { blank, names, formats }: Wire, seq: number): Message {
   const message: Fields = { ...blank };
-  message["seq"] = item[2];
-  for (let i = 0; i < names.length; i++) {
-    const value = item[i + 3];
-    if (!(checks[i] as Check)(value)) return null;
-    message[names[i] as string] = value;
-  }
+  message["seq"] = seq;
+  for (let i = 0; i < names.length; i++) message[names[i] as string] = (formats[i] as Format).read(reader);
   return message as unknown as Message;
 }
 
-type Check = (value: unknown) => boolean;
+/** How a field travels; `read` checks it too. */
+interface Format {
+  write(value: unknown): void;
+  read(reader: Reader): unknown;
+}
 
-const CHECKS: Readonly<Record<FieldType, Check>> = {
-  uint: isUint,
-  bool: (value) => typeof value === "boolean",
-  id: isId,
-  text: isText,
-  target: (value) => value === "" || isPath(value),
-  epoch: isEpoch,
-  bin: (value) => value instanceof Uint8Array,
-  meta: (value) => value === null || isMeta(value),
+const FORMATS: Readonly<Record<FieldType, Format>> = {
+  uint: { write: (value) => writer.int(value as number), read: (reader) => reader.uint() },
+  bool: { write: (value) => writer.bool(value as boolean), read: (reader) => reader.bool() },
+  id: { write: (value) => writer.text(value as string), read: (reader) => reader.text(ID_LENGTH_MAX) },
+  text: { write: (value) => writer.text(value as string), read: (reader) => reader.text(TEXT_LENGTH_MAX) },
+  target: { write: (value) => writer.text(value as string), read: readTarget },
+  epoch: { write: writeEpoch, read: readEpoch },
+  bin: { write: (value) => writer.bin(value as Uint8Array), read: (reader) => reader.bin() },
+  meta: { write: (value) => (value === null ? writer.nil() : writer.raw(packr.pack(value))), read: readMeta },
 };
+
+function readTarget(reader: Reader): string {
+  const target = reader.text(PATH_LENGTH_MAX);
+  if (target !== "" && !isPath(target)) throw UNREADABLE;
+  return target;
+}
+
+function writeEpoch(value: unknown): void {
+  const epoch = value as Epoch;
+  writer.list(epoch.length);
+  for (const number of epoch) writer.int(number);
+}
+
+function readEpoch(reader: Reader): Epoch {
+  const length = reader.list();
+  if (length > EPOCH_LENGTH_MAX) throw UNREADABLE;
+  const epoch: number[] = [];
+  for (let i = 0; i < length; i++) epoch.push(reader.uint());
+  return epoch;
+}
+
+function readMeta(reader: Reader): Meta | null {
+  if (reader.nil()) return null;
+  const meta = unpack(reader.raw());
+  if (!isMeta(meta)) throw UNREADABLE;
+  return meta;
+}
+
+function unpack(bytes: Uint8Array): unknown {
+  try {
+    return packr.unpack(bytes);
+  } catch {
+    throw UNREADABLE;
+  }
+}
 
 export function isUint(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
@@ -171,7 +231,7 @@ interface Wire {
   readonly direction: "down" | "up";
   readonly names: readonly string[];
   readonly types: readonly FieldType[];
-  readonly checks: readonly Check[];
+  readonly formats: readonly Format[];
   /** All properties of a message, without their values: copying it is faster than adding them one by one. */
   readonly blank: Readonly<Fields>;
 }
@@ -181,7 +241,10 @@ function toWire(kind: Kind): Wire {
   const names = fields.map(([name]) => name);
   const types = fields.map(([, fieldType]) => fieldType);
   const blank = { kind, seq: 0, ...Object.fromEntries(names.map((name) => [name, null])) };
-  return { type, number, direction, names, types, checks: types.map((each) => CHECKS[each]), blank };
+  return { type, number, direction, names, types, formats: types.map((each) => FORMATS[each]), blank };
 }
 
-const WIRES = Object.fromEntries(Object.keys(LAYOUTS).map((kind) => [kind, toWire(kind as Kind)])) as Record<Kind, Wire>;
+const WIRES = Object.fromEntries(Object.keys(LAYOUTS).map((kind) => [kind, toWire(kind as Kind)])) as Record<
+  Kind,
+  Wire
+>;

@@ -7,6 +7,9 @@ const TOKEN_RULE = "1 to 64 characters of A-Z a-z 0-9 _ -";
 /** Levels of a tree; with the longest ids a subject stays well below the server's limits. */
 const DEPTH_MAX = 32;
 
+/** Characters of the longest path: ids of 64 and the dots between them. */
+export const PATH_LENGTH_MAX = DEPTH_MAX * 65 - 1;
+
 /**
  * Checks one token: a child id, tree name or namespace.
  *

@@ -32,8 +32,8 @@ export const UNDEFINED_PAYLOAD = new Uint8Array(0);
  */
 export function encodePayload(value: unknown, field: string): Uint8Array {
   if (value === undefined) return UNDEFINED_PAYLOAD;
-  const fault = faultOf(value, 0);
-  if (fault !== null) throw new UnsupportedPayloadError(`${field}${fault.place}`, fault.rule);
+  const found = faultOf(value, 0);
+  if (found !== null) throw new UnsupportedPayloadError(`${field}${found.place}`, found.rule);
   return packr.pack(value);
 }
 

@@ -20,20 +20,25 @@ interface Cursor {
 
 /** Whether `bytes` are exactly one value whose claimed lengths fit. */
 export function isWellFormed(bytes: Uint8Array, options: WellFormedOptions): boolean {
+  return endOfValue(bytes, 0, options) === bytes.length;
+}
+
+/** Where the value that begins at `start` ends, or -1 when it is not allowed or its claimed lengths do not fit. */
+export function endOfValue(bytes: Uint8Array, start: number, options: WellFormedOptions): number {
   const open: number[] = [];
   const cursor: Cursor = { skip: 0, children: 0 };
-  let at = 0;
+  let at = start;
   while (at < bytes.length) {
     const headerBytes = readHeader(bytes, at, cursor, options);
     at += headerBytes + cursor.skip;
-    if (headerBytes === 0 || at > bytes.length || cursor.children > bytes.length - at) return false;
+    if (headerBytes === 0 || at > bytes.length || cursor.children > bytes.length - at) return -1;
     if (cursor.children > 0) {
-      if (open.push(cursor.children) > DEPTH_MAX) return false;
+      if (open.push(cursor.children) > DEPTH_MAX) return -1;
     } else if (closeValue(open)) {
-      return at === bytes.length;
+      return at;
     }
   }
-  return false;
+  return -1;
 }
 
 /** One value ended; returns whether it was the outermost. */

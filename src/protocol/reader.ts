@@ -1,0 +1,184 @@
+/**
+ * Reads the MessagePack types that envelopes are made of, and checks each value while it reads it: nothing is built of
+ * what will be refused, and nothing is allocated for what a length only claims.
+ */
+import { endOfValue } from "./well-formed.js";
+
+/** Thrown for whatever does not fit, and caught by the codec; one for all, because its place is of no interest. */
+export const UNREADABLE = new Error("unreadable");
+
+/** Characters that `shortText` can read. */
+const SHORT_TEXT = 16;
+
+const ENVELOPES = { allowTimestamps: false };
+
+export class Reader {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+
+  /** The header of an array; its elements follow, each at least one byte long. */
+  list(): number {
+    const length = this.#listLength();
+    if (length > this.#bytes.length - this.#at) throw UNREADABLE;
+    return length;
+  }
+
+  bool(): boolean {
+    const type = this.#byte();
+    if (type !== 0xc2 && type !== 0xc3) throw UNREADABLE;
+    return type === 0xc3;
+  }
+
+  /** An integer from 0 to 2^53 - 1. */
+  uint(): number {
+    const value = this.int();
+    if (value < 0) throw UNREADABLE;
+    return value;
+  }
+
+  /** A safe integer in any form: other languages choose others than we do. */
+  int(): number {
+    const type = this.#byte();
+    if (type <= 0x7f) return type;
+    if (type >= 0xe0) return type - 0x100;
+    const value = this.#number(type);
+    if (!Number.isSafeInteger(value)) throw UNREADABLE;
+    return value;
+  }
+
+  /** A text of at most `lengthMax` characters. */
+  text(lengthMax: number): string {
+    const length = this.#textLength();
+    // A character takes three bytes at most; two of them, where it takes four.
+    if (length > lengthMax * 3 || length > this.#bytes.length - this.#at) throw UNREADABLE;
+    const start = this.#at;
+    this.#at += length;
+    if (length <= SHORT_TEXT && this.#isAscii(start, this.#at)) return shortText(this.#bytes, start, length);
+    const text = this.#bytes.toString("utf8", start, this.#at);
+    if (text.length > lengthMax) throw UNREADABLE;
+    return text;
+  }
+
+  /** A view into the bytes. */
+  bin(): Uint8Array {
+    const type = this.#byte();
+    if (type < 0xc4 || type > 0xc6) throw UNREADABLE;
+    const length = this.#big(type === 0xc4 ? 1 : type === 0xc5 ? 2 : 4);
+    if (length > this.#bytes.length - this.#at) throw UNREADABLE;
+    const start = this.#at;
+    this.#at += length;
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + start, length);
+  }
+
+  /** The bytes of one value of any type. */
+  raw(): Uint8Array {
+    const start = this.#at;
+    this.skip();
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  /** Passes one value of any type, as long as it is what it claims. */
+  skip(): void {
+    this.#at = endOfValue(this.#bytes, this.#at, ENVELOPES);
+    if (this.#at === -1) throw UNREADABLE;
+  }
+
+  /** Whether the next value is nil, which is passed. */
+  nil(): boolean {
+    const isNil = this.#bytes[this.#at] === 0xc0;
+    if (isNil) this.#at++;
+    return isNil;
+  }
+
+  #byte(): number {
+    if (this.#at >= this.#bytes.length) throw UNREADABLE;
+    return this.#bytes[this.#at++] as number;
+  }
+
+  #listLength(): number {
+    const type = this.#byte();
+    if (type >= 0x90 && type <= 0x9f) return type & 0x0f;
+    if (type === 0xdc) return this.#big(2);
+    if (type === 0xdd) return this.#big(4);
+    throw UNREADABLE;
+  }
+
+  #textLength(): number {
+    const type = this.#byte();
+    if (type >= 0xa0 && type <= 0xbf) return type & 0x1f;
+    if (type < 0xd9 || type > 0xdb) throw UNREADABLE;
+    return this.#big(type === 0xd9 ? 1 : type === 0xda ? 2 : 4);
+  }
+
+  #number(type: number): number {
+    switch (type) {
+      case 0xcc:
+        return this.#big(1);
+      case 0xcd:
+        return this.#big(2);
+      case 0xce:
+        return this.#big(4);
+      case 0xd0:
+        return (this.#big(1) << 24) >> 24;
+      case 0xd1:
+        return (this.#big(2) << 16) >> 16;
+      case 0xd2:
+        return this.#big(4) | 0;
+      default:
+        return this.#longNumber(type);
+    }
+  }
+
+  #longNumber(type: number): number {
+    const at = this.#at;
+    this.#at += type === 0xca ? 4 : 8;
+    if (this.#at > this.#bytes.length) throw UNREADABLE;
+    switch (type) {
+      case 0xca:
+        return this.#bytes.readFloatBE(at);
+      case 0xcb:
+        return this.#bytes.readDoubleBE(at);
+      case 0xcf:
+        return Number(this.#bytes.readBigUInt64BE(at));
+      case 0xd3:
+        return Number(this.#bytes.readBigInt64BE(at));
+      default:
+        throw UNREADABLE;
+    }
+  }
+
+  /** A big-endian number of `size` bytes. */
+  #big(size: 1 | 2 | 4): number {
+    const end = this.#at + size;
+    if (end > this.#bytes.length) throw UNREADABLE;
+    let value = 0;
+    while (this.#at < end) value = value * 256 + (this.#bytes[this.#at++] as number);
+    return value;
+  }
+
+  #isAscii(start: number, end: number): boolean {
+    for (let i = start; i < end; i++) if ((this.#bytes[i] as number) > 0x7f) return false;
+    return true;
+  }
+}
+
+/** Ids and names, without a call into the runtime: one that reads sixteen characters, of which the surplus is cut off. */
+function shortText(b: Uint8Array, at: number, length: number): string {
+  if (length === 0) return "";
+  // oxfmt-ignore
+  const text = String.fromCharCode(
+    b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+    b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
+    b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
+    b[at + 12] as number, b[at + 13] as number, b[at + 14] as number, b[at + 15] as number,
+  );
+  return length === SHORT_TEXT ? text : text.slice(0, length);
+}
