@@ -5,6 +5,8 @@ export interface BenchOptions {
   readonly operations: number | null;
   /** How long a benchmark that goes by time measures; null for the benchmark's own time. */
   readonly minutes: number | null;
+  /** Whether those are compared with that must be installed first. */
+  readonly peers: boolean;
 }
 
 /** One figure of one run. */

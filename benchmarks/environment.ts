@@ -13,7 +13,7 @@ const PACKAGES = {
   "@nats-io/transport-node": "node_modules",
   msgpackr: "node_modules",
   xstate: "node_modules",
-  moleculer: "benchmarks/node_modules",
+  moleculer: "benchmarks/peers/node_modules",
 } as const;
 
 export interface Environment {

@@ -15,7 +15,7 @@ import { toTable } from "./table.js";
 
 const BENCHES: readonly Bench[] = [commands, detection, nodes, recovery];
 
-const USAGE = `Usage: npm run bench -- NAME [--json] [--save] [--runs N] [--operations N] [--minutes N]
+const USAGE = `Usage: npm run bench -- NAME [--json] [--save] [--runs N] [--operations N] [--minutes N] [--no-peers]
        npm run bench -- all      measures and saves everything, but what is marked * only with --minutes
        npm run bench -- report   writes benchmarks/RESULTS.md and the charts anew from what was saved
 
@@ -23,6 +23,7 @@ const USAGE = `Usage: npm run bench -- NAME [--json] [--save] [--runs N] [--oper
   --save          replaces the benchmark's part of benchmarks/RESULTS.md, and its chart
   --runs          how often each variant is measured
   --operations    how much one measurement does: less is faster and noisier
+  --no-peers      leaves out who must be installed first, to be compared with
   --minutes       how long a measurement takes that goes by time
 
 Benchmarks:
@@ -89,6 +90,7 @@ function parse(args: readonly string[]) {
       options: {
         json: { type: "boolean" },
         save: { type: "boolean" },
+        "no-peers": { type: "boolean" },
         runs: { type: "string" },
         operations: { type: "string" },
         minutes: { type: "string" },
@@ -99,6 +101,7 @@ function parse(args: readonly string[]) {
       name: positionals[0],
       json: values.json === true,
       save: values.save === true,
+      peers: values["no-peers"] !== true,
       runs: count("--runs", values.runs),
       operations: count("--operations", values.operations),
       minutes: positive("--minutes", values.minutes),
@@ -123,9 +126,9 @@ function positive(option: string, given: string | undefined): number | null {
 }
 
 /** What changes the figures, as it is written on the command line. */
-function optionArgs({ runs, operations, minutes }: Omit<Arguments, "json">): readonly string[] {
+function optionArgs({ runs, operations, minutes, peers }: Omit<Arguments, "json">): readonly string[] {
   const options = Object.entries({ runs, operations, minutes }).filter(([, value]) => value !== null);
-  return options.flatMap(([name, value]) => [`--${name}`, `${value}`]);
+  return [...options.flatMap(([name, value]) => [`--${name}`, `${value}`]), ...(peers ? [] : ["--no-peers"])];
 }
 
 try {

@@ -96,7 +96,7 @@ function provenance({ name, environment, options, tookSeconds, rows }: Result): 
   const command = `npm run bench -- ${name}${options === "" ? "" : ` ${options}`}`;
   const runs = Math.max(...rows.map((row) => row.runs));
   return [
-    `\`${command}\`: ${runs} runs in ${tookSeconds} s, begun ${measuredAt} at ${commit}, load ${load}.`,
+    `\`${command}\`: ${tookSeconds} s, runs: ${runs}, begun ${measuredAt} at commit ${commit}, load ${load}.`,
     `${machine}; ${versions.join(", ")}.`,
   ].join("  \n");
 }

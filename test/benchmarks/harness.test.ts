@@ -121,6 +121,7 @@ describe("runs", () => {
       runs: 2,
       operations: null,
       minutes: null,
+      peers: false,
       tell: (line) => told.push(line),
     });
     expect(order).toEqual(["A", "B", "A", "B", "A", "B", "cleared up"]);
@@ -151,6 +152,8 @@ describe("the program", () => {
   it.each([
     [["nonsense"], 'there is no benchmark "nonsense"'],
     [["commands", "--runs", "0"], "--runs must be an integer >= 1"],
+    [["commands", "--minutes", "0"], "--minutes must be a number > 0"],
+    [["all", "--json"], "--json is for one benchmark"],
   ])("refuses %j with its usage", async (args, message) => {
     const { code, stdout, stderr } = await runProgram(...args);
     expect(code).toBe(2);
@@ -160,7 +163,8 @@ describe("the program", () => {
   });
 
   it("measures commands between two processes over a real server", { timeout: 60_000 }, async () => {
-    const { code, stdout, stderr } = await runProgram("commands", "--json", "--runs", "1", "--operations", "200");
+    const options = ["--json", "--no-peers", "--runs", "1", "--operations", "200"];
+    const { code, stdout, stderr } = await runProgram("commands", ...options);
     expect([code, stderr]).toEqual([0, expect.stringContaining("run 1 of 1")]);
     expect(stdout.trimEnd()).not.toContain("\n");
     const rows = JSON.parse(stdout) as readonly Row[];

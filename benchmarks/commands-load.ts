@@ -1,0 +1,53 @@
+/** How the benchmark `commands` calls: in a closed loop, or with user code that awaits between the calls. */
+import { seededRandom } from "fractal-tree/testing";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Reading } from "./bench.js";
+import { quantile } from "./rows.js";
+
+export type Call = () => Promise<unknown>;
+
+export interface Load {
+  /** "128 in flight" */
+  readonly label: string;
+  /** Callers, each of which calls again once it was answered. */
+  readonly inFlight: number;
+  /** Whether each caller does something else before it calls again. */
+  readonly isStaggered: boolean;
+}
+
+/** Most turns that user code takes between two calls. */
+const TURNS_MAX = 3;
+/** The same draws for everybody who is compared. */
+const SEED = 4;
+
+export async function drive(call: Call, load: Load, operations: number): Promise<readonly Reading[]> {
+  const latencies = new Float64Array(operations);
+  const userCode = load.isStaggered ? staggering() : null;
+  let next = 0;
+  const caller = async (): Promise<void> => {
+    while (next < operations) {
+      const place = next++;
+      const startedAtMs = performance.now();
+      await call();
+      latencies[place] = performance.now() - startedAtMs;
+      if (userCode !== null) await userCode(place);
+    }
+  };
+  const startedAtMs = performance.now();
+  await Promise.all(Array.from({ length: load.inFlight }, caller));
+  const seconds = (performance.now() - startedAtMs) / 1_000;
+  return [
+    { case: `${load.label}, rate`, unit: "1/s", value: operations / seconds },
+    { case: `${load.label}, p50`, unit: "µs", value: quantile(latencies, 0.5) * 1_000 },
+    { case: `${load.label}, p99`, unit: "µs", value: quantile(latencies, 0.99) * 1_000 },
+  ];
+}
+
+/** Alternately up to three promises, and up to three turns of the event loop. */
+function staggering(): (place: number) => Promise<void> {
+  const random = seededRandom(SEED);
+  return async (place) => {
+    const turns = Math.floor(random() * (TURNS_MAX + 1));
+    for (let turn = 0; turn < turns; turn++) await (place % 2 === 0 ? null : nextTurn());
+  };
+}
