@@ -14,6 +14,7 @@ import { startNatsServer } from "../test/support/nats-server.js";
 import type { Bench, BenchOptions, Goal, Measure, Subject } from "./bench.js";
 import { closing, forkProgram } from "./child-process.js";
 import { type Call, drive, type Load } from "./commands-load.js";
+import { PAYLOAD } from "./payload.js";
 import { createBroker, installPeers } from "./peers/moleculer.js";
 
 const CANDIDATE = "node.command()";
@@ -27,17 +28,6 @@ const LOADS: readonly Load[] = [
 ];
 const SEQUENTIAL_OPERATIONS = 2_000;
 const PIPELINED_OPERATIONS = 24_000;
-
-/** 200 bytes when packed. */
-const PAYLOAD = {
-  sku: "A-1187",
-  quantity: 12,
-  price: 19.95,
-  urgent: false,
-  tags: ["fragile", "cold", "eu-west"],
-  address: { street: "12 Harbour Lane", city: "Rotterdam", zip: "3011 AA" },
-  note: "x".repeat(59),
-};
 
 export const commands: Bench = {
   name: "commands",

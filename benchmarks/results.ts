@@ -8,6 +8,9 @@ import { markdownTable, readable, times, toMarkdown, verdict } from "./table.js"
 
 const FOLDER = new URL("./", import.meta.url);
 
+/** Rows of a table that is shown at once. */
+const OPEN_ROWS_MAX = 30;
+
 export interface Result extends Pick<Bench, "name" | "question" | "chart"> {
   readonly notes: readonly string[];
   readonly environment: Environment;
@@ -87,7 +90,14 @@ function goalsTable(results: readonly Result[]): string {
 function toSection(result: Result): string {
   const { name, question, notes } = result;
   const chart = toChart(result) === null ? [] : [`![${question}](charts/${name}.svg)`];
-  return [`## ${name}`, question, provenance(result), ...chart, toMarkdown(result.rows), ...notes].join("\n\n");
+  return [`## ${name}`, question, provenance(result), ...chart, ...notes, toTable(result.rows)].join("\n\n");
+}
+
+/** A long one is folded. */
+function toTable(rows: readonly Row[]): string {
+  const table = toMarkdown(rows);
+  if (rows.length <= OPEN_ROWS_MAX) return table;
+  return `<details><summary>All ${rows.length} rows</summary>\n\n${table}\n\n</details>`;
 }
 
 /** How often, how long, when, where, with what. */

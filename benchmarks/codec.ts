@@ -1,0 +1,212 @@
+/**
+ * Messages to bytes and back, beside JSON. Ours is what the runtime does: payload, frame, and on arrival all of the
+ * validation. JSON does the least that it could do: arrays without the names of fields, nothing checked on arrival, and no
+ * objects made of what arrived. With names is how JSON is mostly sent.
+ */
+import { decodeFrame, encodeFrame } from "../src/protocol/codec.js";
+import { LAYOUTS } from "../src/protocol/layouts.js";
+import type { Message } from "../src/protocol/messages.js";
+import { decodePayload, encodePayload } from "../src/protocol/payload.js";
+import type { Bench, BenchOptions, Goal, Measure, Reading, Subject } from "./bench.js";
+import { type Sample, SAMPLES } from "./codec-samples.js";
+
+const OURS = "fractal-tree";
+const BASELINE = "JSON";
+const NAMED = "JSON with names";
+
+/** Messages a frame. */
+const BATCHES = [1, 64] as const;
+/** Messages of one attempt with one kind. */
+const MESSAGES = 2_560;
+/** The best of so many counts: what disturbs an attempt makes it slower, never faster. */
+const ATTEMPTS = 4;
+/** Those that every command consists of. */
+const HOT = ["command.run", "complete.command"];
+
+const HEADER = { version: 1, session: "q3JkT0aZ", ack: 1_021, broadcastAck: 12, credit: 4_096 };
+
+/** Encodes always the same frame. */
+interface Coder {
+  readonly encode: () => Uint8Array;
+  readonly decode: (bytes: Uint8Array) => unknown;
+}
+
+interface Figures {
+  /** To encode and decode one message. */
+  readonly nanoseconds: number;
+  /** Of one message on the wire, with its part of the frame. */
+  readonly bytes: number;
+}
+
+type Measured = ReadonlyMap<string, Figures>;
+
+export const codec: Bench = {
+  name: "codec",
+  question: "What does it cost to encode and decode a message, and how long is it, beside JSON?",
+  runs: 5,
+  warmsUp: true,
+  baseline: BASELINE,
+  goals: goals(),
+  chart: HOT.flatMap((kind) => BATCHES.map((batch) => timeOf(kind, batch))),
+  notes: [
+    "Encoding and decoding of one message, with its payload and its part of the frame.",
+    "Ours validates everything that arrives and makes messages of it. JSON is a floor: arrays without names of fields, nothing checked, nothing made of what arrived.",
+  ],
+  stage,
+};
+
+function goals(): Bench["goals"] {
+  const faster: Goal = { of: "value", is: ">=", limit: 1.7 };
+  const shorter: Goal = { of: "value", is: "<=", limit: 0.99 };
+  const fasterToo: Goal = { of: "ratio", is: "<=", limit: 0.588 };
+  return Object.fromEntries(
+    BATCHES.flatMap((batch) => [
+      [`${OURS}, ${leastGain(batch)}`, faster],
+      [`${OURS}, ${mostBytes(batch)}`, shorter],
+      ...HOT.map((kind) => [`${OURS}, ${timeOf(kind, batch)}`, fasterToo]),
+    ]),
+  );
+}
+
+function frameOf(batch: number): string {
+  return batch === 1 ? "alone" : `${batch} a frame`;
+}
+
+function timeOf(kind: string, batch: number): string {
+  return `${kind}, ${frameOf(batch)}`;
+}
+
+function leastGain(batch: number): string {
+  return `${frameOf(batch)}, JSON's time ÷ ours: least of all kinds`;
+}
+
+function meanGain(batch: number): string {
+  return `${frameOf(batch)}, JSON's time ÷ ours: geometric mean of all kinds`;
+}
+
+function mostBytes(batch: number): string {
+  return `${frameOf(batch)}, our bytes ÷ JSON's: most of all kinds`;
+}
+
+/** All are measured at once, so that they take turns kind by kind; the first subject of a run does it. */
+async function stage({ operations }: BenchOptions, measure: Measure): Promise<void> {
+  let measured: ReadonlyMap<string, Measured> = new Map();
+  const readingsOf = (variant: string) => toReadings(measured.get(variant) ?? new Map());
+  const first: Subject = {
+    variant: OURS,
+    measure: async () => {
+      measured = measureAll(operations ?? MESSAGES);
+      return [...readingsOf(OURS), ...comparison(measured)];
+    },
+  };
+  const others = [BASELINE, NAMED].map((variant) => ({ variant, measure: async () => readingsOf(variant) }));
+  await measure([first, ...others]);
+}
+
+function measureAll(messages: number): ReadonlyMap<string, Measured> {
+  const measured = new Map([OURS, BASELINE, NAMED].map((variant) => [variant, new Map<string, Figures>()]));
+  for (const sample of SAMPLES) {
+    for (const batch of BATCHES) {
+      const figures = inTurn(codersOf(sample, batch), Math.ceil(messages / batch), batch);
+      for (const [variant, each] of figures) measured.get(variant)?.set(timeOf(sample.kind, batch), each);
+    }
+  }
+  return measured;
+}
+
+function codersOf(sample: Sample, batch: number): ReadonlyMap<string, Coder> {
+  const coders = new Map([
+    [OURS, ourCoder(sample, batch)],
+    [BASELINE, arrayCoder(sample, batch)],
+  ]);
+  if (HOT.includes(sample.kind)) coders.set(NAMED, objectCoder(sample, batch));
+  return coders;
+}
+
+function ourCoder({ direction, payloadField: field, messages: make }: Sample, batch: number): Coder {
+  const messages = make(batch);
+  const payloads = field === null ? [] : messages.map((message) => message[field]);
+  const frame = { ...HEADER, messages: messages as readonly unknown[] as readonly Message[] };
+  return {
+    encode: () => {
+      if (field !== null) messages.forEach((each, i) => (each[field] = encodePayload(payloads[i], "input")));
+      return encodeFrame(frame);
+    },
+    decode: (bytes) => {
+      const decoded = decodeFrame(bytes, direction);
+      if (decoded.kind !== "frame") throw new Error(decoded.reason);
+      if (field === null) return decoded.frame;
+      const arrived = decoded.frame.messages as readonly unknown[] as readonly Fields[];
+      return arrived.map((each) => decodePayload(each[field] as Uint8Array, "input"));
+    },
+  };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function arrayCoder({ kind, messages: make }: Sample, batch: number): Coder {
+  const messages = make(batch);
+  const { type, number, fields } = LAYOUTS[kind];
+  const toArray = (message: Fields): readonly unknown[] => {
+    const array = [type, number, message["seq"]];
+    for (const [name] of fields) array.push(message[name]);
+    return array;
+  };
+  const { version, session, ack, broadcastAck, credit } = HEADER;
+  return jsonCoder(() => [version, session, ack, broadcastAck, credit, messages.map(toArray)]);
+}
+
+function objectCoder({ messages: make }: Sample, batch: number): Coder {
+  const frame = { ...HEADER, messages: make(batch) };
+  return jsonCoder(() => frame);
+}
+
+function jsonCoder(frame: () => unknown): Coder {
+  return {
+    encode: () => Buffer.from(JSON.stringify(frame())),
+    decode: (bytes) => JSON.parse((bytes as Buffer).toString()),
+  };
+}
+
+function inTurn(coders: ReadonlyMap<string, Coder>, frames: number, batch: number): Measured {
+  const best = new Map<string, number>();
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    for (const [variant, coder] of coders) {
+      best.set(variant, Math.min(best.get(variant) ?? Infinity, nanosecondsOf(coder, frames)));
+    }
+  }
+  const perMessage = [...coders].map(([variant, coder]): [string, Figures] => {
+    const nanoseconds = (best.get(variant) ?? Number.NaN) / frames / batch;
+    return [variant, { nanoseconds, bytes: coder.encode().length / batch }];
+  });
+  return new Map(perMessage);
+}
+
+function nanosecondsOf({ encode, decode }: Coder, frames: number): number {
+  const startedAtMs = performance.now();
+  for (let i = 0; i < frames; i++) decode(encode());
+  return (performance.now() - startedAtMs) * 1e6;
+}
+
+function toReadings(measured: Measured): readonly Reading[] {
+  return [...measured].flatMap(([name, { nanoseconds, bytes }]) => [
+    { case: name, unit: "ns", value: nanoseconds },
+    { case: `${name}, size`, unit: "B", value: bytes },
+  ]);
+}
+
+function comparison(measured: ReadonlyMap<string, Measured>): readonly Reading[] {
+  return BATCHES.flatMap((batch) => {
+    const pairs = SAMPLES.map(({ kind }) =>
+      [OURS, BASELINE].map((each) => measured.get(each)?.get(timeOf(kind, batch))),
+    );
+    const gains = pairs.map(([our, json]) => (json?.nanoseconds ?? Number.NaN) / (our?.nanoseconds ?? Number.NaN));
+    const sizes = pairs.map(([our, json]) => (our?.bytes ?? Number.NaN) / (json?.bytes ?? Number.NaN));
+    const mean = Math.exp(gains.reduce((sum, gain) => sum + Math.log(gain), 0) / gains.length);
+    return [
+      { case: leastGain(batch), unit: "×", value: Math.min(...gains) },
+      { case: meanGain(batch), unit: "×", value: mean },
+      { case: mostBytes(batch), unit: "×", value: Math.max(...sizes) },
+    ];
+  });
+}
