@@ -75,10 +75,10 @@ export class Broadcaster {
   }
 
   #write(message: Message, ttlMs: number): void {
-    const session = message.kind === "init.probe" ? "" : this.session;
+    const { session } = this;
     const header = { version: PROTOCOL_VERSION_MIN, session, ack: 0, broadcastAck: 0, credit: 0 };
     const frame = encodeFrame({ ...header, messages: [message] });
-    if (session !== "") this.lastSentMs = this.#core.now();
+    this.lastSentMs = this.#core.now();
     this.#core.publish(this.#subject, frame, ttlMs);
   }
 

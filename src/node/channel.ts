@@ -13,25 +13,29 @@ import { UNSEQUENCED } from "../protocol/layouts.js";
 import type { Frame, Message, UnknownMessage } from "../protocol/messages.js";
 import { SequenceReceiver } from "./sequence.js";
 
-export interface ChannelOptions {
+/** One end of a link: who sends and receives over its channel. */
+export interface ChannelPort {
   readonly clock: Clock;
+  readonly maxPayloadBytes: number;
+  /** The message that carries a bare acknowledgement. */
+  readonly ackKind: "ack.frame" | "heartbeat.ack";
+  publish(frame: Uint8Array, ttlMs: number): void;
+  deliver(message: Message | UnknownMessage): void;
+  /** A message is not acted upon. */
+  drop(reason: string): void;
+  /** How many calls of this session we take in all, counted from its start. */
+  credit(): number;
+  /** The peer acknowledged or granted credit. */
+  onHeader(frame: Frame): void;
+  /** The peer speaks and acknowledges nothing: the session is to end. */
+  overrun(): void;
+}
+
+export interface SessionOptions {
   readonly version: number;
   readonly session: string;
   /** Where the peer's broadcast sequence starts; 0 where the peer never broadcasts. */
   readonly broadcastStart: number;
-  readonly maxPayloadBytes: number;
-  readonly publish: (frame: Uint8Array, ttlMs: number) => void;
-  readonly deliver: (message: Message | UnknownMessage) => void;
-  /** A message is not acted upon. */
-  readonly drop: (reason: string) => void;
-  /** The message that carries a bare acknowledgement. */
-  readonly ackKind: "ack.frame" | "heartbeat.ack";
-  /** How many calls of this session we take in all, counted from its start. */
-  readonly credit: () => number;
-  /** The peer acknowledged or granted credit. */
-  readonly onHeader: (frame: Frame) => void;
-  /** The peer speaks and acknowledges nothing: the session is to end. */
-  readonly overrun: () => void;
 }
 
 /** Entries of one frame: more gain nothing and delay the first. */
@@ -50,7 +54,8 @@ export class Channel {
   lastSentMs = -Infinity;
   /** Calls that the peer takes in all; never shrinks. */
   peerCredit = 0;
-  readonly #options: ChannelOptions;
+  readonly #version: number;
+  readonly #port: ChannelPort;
   readonly #unicast = new SequenceReceiver(0);
   readonly #broadcast: SequenceReceiver;
   #nextSeq = 1;
@@ -67,10 +72,11 @@ export class Channel {
   /** The peer has spoken in this session: it holds to it. */
   #isConfirmed = false;
 
-  constructor(options: ChannelOptions) {
-    this.#options = options;
-    this.session = options.session;
-    this.#broadcast = new SequenceReceiver(options.broadcastStart);
+  constructor(port: ChannelPort, { version, session, broadcastStart }: SessionOptions) {
+    this.#port = port;
+    this.#version = version;
+    this.session = session;
+    this.#broadcast = new SequenceReceiver(broadcastStart);
   }
 
   /** Number of the last sequenced message that arrived in order; 0 before the first. */
@@ -109,7 +115,7 @@ export class Channel {
     this.#isConfirmed = true;
     this.#takeAck(frame.ack);
     this.peerCredit = Math.max(this.peerCredit, frame.credit);
-    this.#options.onHeader(frame);
+    this.#port.onHeader(frame);
     for (const message of frame.messages) {
       if (this.#closed) return;
       this.#take(message);
@@ -130,7 +136,7 @@ export class Channel {
 
   /** Tells the peer at once what we have received and take. */
   acknowledge(): void {
-    if (!this.#closed) this.#enqueue({ kind: this.#options.ackKind, seq: 0 });
+    if (!this.#closed) this.#enqueue({ kind: this.#port.ackKind, seq: 0 });
   }
 
   /** The transport is back: what was sent into the outage may be lost. */
@@ -142,7 +148,7 @@ export class Channel {
 
   /** Asks the peer for a sign of life: sends, or repeats, an empty message that it has to acknowledge. */
   probe(): void {
-    const { ackKind } = this.#options;
+    const { ackKind } = this.#port;
     const latest = this.#unacked.at(-1);
     if (latest?.kind === ackKind) this.#enqueue(latest);
     else this.send({ kind: ackKind, seq: 0 }, true);
@@ -172,8 +178,8 @@ export class Channel {
   #overrun(): void {
     if (this.#isOverrun) return;
     this.#isOverrun = true;
-    this.#options.clock.defer(() => {
-      if (!this.#closed) this.#options.overrun();
+    this.#port.clock.defer(() => {
+      if (!this.#closed) this.#port.overrun();
     });
   }
 
@@ -184,28 +190,26 @@ export class Channel {
     this.#flushScheduled = true;
     // Alone, a message gains nothing by waiting for the turn's end; in company, waiting makes one frame of many.
     if (this.#unacked.length <= 1) queueMicrotask(() => this.flush());
-    else this.#options.clock.defer(() => this.flush());
+    else this.#port.clock.defer(() => this.flush());
   }
 
   #writeFrame(): void {
     const messages = this.#takeBatch();
-    const { clock, publish } = this.#options;
     const frame = encodeFrame(this.#header(messages));
-    this.lastSentMs = clock.now();
+    this.lastSentMs = this.#port.clock.now();
     this.#stopAckTimer();
     const sequenced = messages.some((message) => message.seq !== 0);
     if (sequenced) this.#startRetransmitTimer();
-    publish(frame, sequenced ? FRAME_TTL_MS : 0);
+    this.#port.publish(frame, sequenced ? FRAME_TTL_MS : 0);
   }
 
   #header(messages: readonly Message[]): Frame & { messages: readonly Message[] } {
-    const { version, session, credit } = this.#options;
     return {
-      version,
-      session,
+      version: this.#version,
+      session: this.session,
       ack: this.#unicast.received,
       broadcastAck: this.#broadcast.received,
-      credit: credit(),
+      credit: this.#port.credit(),
       messages,
     };
   }
@@ -216,7 +220,7 @@ export class Channel {
     let count = 0;
     while (count < this.#outgoing.length && count < FLUSH_MESSAGES_MAX) {
       bytes += estimateBytes(this.#outgoing[count] as Message);
-      if (count > 0 && bytes > this.#options.maxPayloadBytes) break;
+      if (count > 0 && bytes > this.#port.maxPayloadBytes) break;
       count++;
     }
     return this.#outgoing.splice(0, count);
@@ -224,13 +228,13 @@ export class Channel {
 
   #take(message: Message | UnknownMessage): void {
     const { seq } = message;
-    if (seq === 0) return this.#options.deliver(message);
+    if (seq === 0) return this.#port.deliver(message);
     this.#oweAck();
     const deliver = (next: Message | UnknownMessage): void => {
-      if (!this.#closed) this.#options.deliver(next);
+      if (!this.#closed) this.#port.deliver(next);
     };
     const receiver = seq > 0 ? this.#unicast : this.#broadcast;
-    if (!receiver.take(Math.abs(seq), message, deliver)) this.#options.drop("outside the window");
+    if (!receiver.take(Math.abs(seq), message, deliver)) this.#port.drop("outside the window");
   }
 
   #takeAck(ack: number): void {
@@ -261,7 +265,7 @@ export class Channel {
 
   #startRetransmitTimer(): void {
     if (this.#retransmitTimer !== null || this.#unacked.length === 0) return;
-    this.#retransmitTimer = this.#options.clock.setTimeout(() => {
+    this.#retransmitTimer = this.#port.clock.setTimeout(() => {
       this.#retransmitTimer = null;
       this.#retransmitMs = Math.min(RETRANSMIT_MAX_MS, this.#retransmitMs * 2);
       this.#startRecovery();
@@ -270,12 +274,12 @@ export class Channel {
 
   #stopRetransmitTimer(): void {
     if (this.#retransmitTimer === null) return;
-    this.#options.clock.clearTimeout(this.#retransmitTimer);
+    this.#port.clock.clearTimeout(this.#retransmitTimer);
     this.#retransmitTimer = null;
   }
 
   #oweAck(): void {
-    this.#ackTimer ??= this.#options.clock.setTimeout(() => {
+    this.#ackTimer ??= this.#port.clock.setTimeout(() => {
       this.#ackTimer = null;
       this.acknowledge();
     }, ACK_DELAY_MS);
@@ -283,7 +287,7 @@ export class Channel {
 
   #stopAckTimer(): void {
     if (this.#ackTimer === null) return;
-    this.#options.clock.clearTimeout(this.#ackTimer);
+    this.#port.clock.clearTimeout(this.#ackTimer);
     this.#ackTimer = null;
   }
 }

@@ -1,4 +1,6 @@
-/** What children say within their sessions, and what comes of it. */
+/** What comes of what children say within their sessions, and of their coming and going. */
+import { type Epoch, formatEpoch } from "../../machines/epoch.js";
+import type { LinkState } from "../../machines/link.js";
 import {
   type ErrorNode,
   type Message,
@@ -10,31 +12,40 @@ import {
 import { decodePayload } from "../protocol/payload.js";
 import { completed, type Outcome, uncompleted } from "./call.js";
 import type { ChildLink } from "./child-link.js";
-import type { Children } from "./children.js";
-import type { NodeCore } from "./core.js";
-import type { OwnedChildren } from "./owned-children.js";
-import type { Reporter } from "./reporter.js";
-import type { Requests } from "./requests.js";
-import type { Synchronizer } from "./synchronizer.js";
+import type { ChildrenPort } from "./children.js";
+import type { NodeRuntime } from "./runtime.js";
 
-export interface ChildInboxPort {
-  readonly core: NodeCore;
-  readonly children: Children;
-  readonly requests: Requests;
-  readonly synchronizer: Synchronizer;
-  readonly reporter: Reporter;
-  readonly owned: OwnedChildren;
-}
+/** The parts of the node that its children's words concern. */
+type ChildInboxPort = Pick<
+  NodeRuntime,
+  | "core"
+  | "children"
+  | "requests"
+  | "synchronizer"
+  | "reporter"
+  | "owned"
+  | "coordinator"
+  | "pulse"
+  | "rivalry"
+  | "ending"
+  | "phase"
+  | "existing"
+  | "requestSlots"
+  | "isRunning"
+  | "isEstablished"
+  | "noteEstablished"
+  | "scheduleCounts"
+>;
 
-export class ChildInbox {
+export class ChildInbox implements ChildrenPort {
   readonly #port: ChildInboxPort;
 
   constructor(port: ChildInboxPort) {
     this.#port = port;
   }
 
-  receive(link: ChildLink, message: Message | UnknownMessage): void {
-    const { core, requests, synchronizer } = this.#port;
+  deliver(link: ChildLink, message: Message | UnknownMessage): void {
+    const { core } = this.#port;
     switch (message.kind) {
       case "status.report":
         return this.#reported(link, message);
@@ -47,11 +58,11 @@ export class ChildInbox {
       case "status.progress":
         return link.calls.progress(message.commandId, message.value);
       case "status.request":
-        return requests.receive(link, message);
+        return this.#port.requests.receive(link, message);
       case "status.cancelRequest":
-        return requests.cancel(link, message.requestId);
+        return this.#port.requests.cancel(link, message.requestId);
       case "status.syncRequest":
-        return synchronizer.childHas(link, message.version);
+        return this.#port.existing.synchronizer?.childHas(link, message.version);
       case "status.data":
         return this.#data(link, message.data);
       case "status.leaving":
@@ -72,6 +83,61 @@ export class ChildInbox {
     }
   }
 
+  linkChanged(link: ChildLink, from: LinkState): void {
+    const { core, ending, owned, coordinator } = this.#port;
+    const change = { atMs: core.now(), id: link.id, from, state: link.state, epoch: formatEpoch(link.epoch) };
+    core.log.info({ event: "child.changed", path: core.path, ...change }, `child ${link.id}: ${from} → ${link.state}`);
+    core.emitter.emit("child.changed", change);
+    ending.notices.linkChanged(link, { isOwned: owned.has(link.id), isJudging: coordinator.isCoordinating });
+    owned.linkChanged(link);
+    if (link.state === "opening") {
+      this.#port.noteEstablished();
+      this.#port.pulse.keepPromise();
+    }
+    this.#port.scheduleCounts();
+  }
+
+  linksChanged(): void {
+    this.#port.scheduleCounts();
+  }
+
+  isCoordinating(): boolean {
+    return this.#port.core.epoch.length > 0 && this.#port.isRunning;
+  }
+
+  takesOffers(): boolean {
+    return this.#port.phase !== "ended" && this.#port.coordinator.isCoordinating;
+  }
+
+  requestCredit(link: ChildLink): number {
+    return link.requestsTaken + this.#port.requestSlots;
+  }
+
+  initBudgetMs(): number {
+    return this.#port.coordinator.childBudgetMs;
+  }
+
+  nextInMs(): number {
+    return this.#port.pulse.childrenPromiseMs;
+  }
+
+  syncVersion(): number {
+    return this.#port.existing.synchronizer?.version ?? 0;
+  }
+
+  newerParentSeen(epoch: Epoch, isCertain: boolean): boolean {
+    return this.#port.rivalry.seen(epoch, isCertain);
+  }
+
+  /** A parent that other children obey is not turned away by one. */
+  refusedAsDuplicate(): void {
+    if (!this.#port.isEstablished) this.#port.ending.duplicate();
+  }
+
+  owns(id: string): boolean {
+    return this.#port.owned.owns(id);
+  }
+
   #ready(link: ChildLink, stateIndex: number): void {
     const state = STATES[stateIndex];
     if (state === "SYNCHRONIZED" || state === "DEGRADED") link.ready();
@@ -82,7 +148,7 @@ export class ChildInbox {
     const before = link.report;
     link.noteReport(report);
     this.#ready(link, report.state);
-    this.#port.synchronizer.childHas(link, report.syncVersion);
+    this.#port.existing.synchronizer?.childHas(link, report.syncVersion);
     if (before?.nodes !== report.nodes || before.available !== report.available) this.#port.reporter.schedule();
   }
 

@@ -16,10 +16,11 @@ import type { Epoch } from "../../machines/epoch.js";
 import { type LinkEventType, type LinkState, linkTable } from "../../machines/link.js";
 import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import type { TakeoverHistory } from "../../machines/takeover-limit.js";
+import type { Clock } from "../health/clock.js";
 import type { Frame, Message, StatusReport, UnknownMessage } from "../protocol/messages.js";
 import { downSubject } from "../protocol/subjects.js";
-import { CallTable, type OutgoingCall } from "./call-table.js";
-import { Channel } from "./channel.js";
+import { CallTable, type CallTablePort, type OutgoingCall } from "./call-table.js";
+import { Channel, type ChannelPort } from "./channel.js";
 import type { NodeCore } from "./core.js";
 
 /** A session offered to a process that announced itself; it counts only once that process uses it. */
@@ -52,13 +53,11 @@ export interface ChildLinkPort {
   readonly core: NodeCore;
   deliver(link: ChildLink, message: Message | UnknownMessage): void;
   changed(link: ChildLink, from: LinkState): void;
-  /** The child acknowledged messages. */
-  acknowledged(link: ChildLink, frame: Frame): void;
   /** Upward requests that we take from this child in all. */
   requestCredit(link: ChildLink): number;
 }
 
-export class ChildLink {
+export class ChildLink implements ChannelPort, CallTablePort {
   readonly id: string;
   readonly path: string;
   readonly critical: boolean;
@@ -91,10 +90,13 @@ export class ChildLink {
   broadcastAck = 0;
   /** Called once the session ends: a shutdown waits for it. */
   onClosed: (() => void) | null = null;
-  readonly calls: CallTable;
+  #calls: CallTable | null = null;
+  /** Calls may flow. */
+  #isReady = false;
   /** The process that was last given calls. */
   #callsBoot = "";
   readonly #port: ChildLinkPort;
+  readonly #subject: string;
 
   constructor(port: ChildLinkPort, id: string, options: { readonly critical: boolean; readonly listed: boolean }) {
     this.#port = port;
@@ -102,13 +104,7 @@ export class ChildLink {
     this.path = `${port.core.path}.${id}`;
     this.critical = options.critical;
     this.listed = options.listed;
-    this.calls = new CallTable({
-      clock: port.core.options.clock,
-      queueMax: port.core.options.linkQueueMax,
-      firstCredit: 0,
-      transmit: (call) => this.#transmit(call),
-      transmitCancel: (commandId) => this.send({ kind: "command.cancel", seq: 0, commandId }),
-    });
+    this.#subject = downSubject(port.core.options.transport, this.path);
   }
 
   /** A session is open, whether or not its subtree is ready. */
@@ -119,6 +115,19 @@ export class ChildLink {
   /** Its subtree is ready; it may be suspect. */
   get isAttached(): boolean {
     return this.state === "alive" || this.state === "suspect";
+  }
+
+  /** The calls sent to it; made for the first, since most children get none. */
+  get calls(): CallTable {
+    if (this.#calls !== null) return this.#calls;
+    this.#calls = new CallTable(this);
+    if (this.#isReady) this.#openCalls(this.#calls, true);
+    return this.#calls;
+  }
+
+  /** Calls that were not answered. */
+  get pending(): number {
+    return this.#calls?.size ?? 0;
   }
 
   get lastSentMs(): number {
@@ -144,8 +153,10 @@ export class ChildLink {
     this.requestsTaken = 0;
     this.broadcastAck = offer.broadcastStart;
     this.detector = createDetector(core.now(), core.options.heartbeat.minMs);
-    this.channel = this.#newChannel(offer);
-    this.calls.suspend();
+    const { version, session: opened } = offer;
+    this.channel = new Channel(this, { version, session: opened, broadcastStart: 0 });
+    this.#isReady = false;
+    this.#calls?.suspend();
     this.apply("session.opened");
   }
 
@@ -153,9 +164,9 @@ export class ChildLink {
   ready(): void {
     if (this.state !== "opening") return;
     this.apply("child.ready");
-    this.calls.opened({ sameExecutor: this.#callsBoot === this.boot });
+    if (this.#calls !== null) this.#openCalls(this.#calls, this.#callsBoot === this.boot);
     this.#callsBoot = this.boot;
-    this.calls.grant(this.channel?.peerCredit ?? 0);
+    this.#isReady = true;
   }
 
   /** Ends the session; `event` says why. Calls of a child that failed are kept: the same process will come back. */
@@ -164,9 +175,10 @@ export class ChildLink {
     this.channel = null;
     this.detector = null;
     this.endedWhy = why;
-    if (event === "child.failed") this.calls.suspend();
-    else if (event === "child.left") this.calls.left(why);
-    else this.calls.lost(why);
+    this.#isReady = false;
+    if (event === "child.failed") this.#calls?.suspend();
+    else if (event === "child.left") this.#calls?.left(why);
+    else this.#calls?.lost(why);
     this.apply(event);
     this.onClosed?.();
   }
@@ -219,32 +231,74 @@ export class ChildLink {
     if (this.detector !== null) excuse(this.detector, nowMs, stalledMs);
   }
 
-  #newChannel(offer: Offer): Channel {
-    const { core } = this.#port;
-    const { transport, clock } = core.options;
-    const subject = downSubject(transport, this.path);
-    return new Channel({
-      clock,
-      version: offer.version,
-      session: offer.session,
-      broadcastStart: 0,
-      maxPayloadBytes: transport.maxPayloadBytes,
-      publish: (frame, ttlMs) => core.publish(subject, frame, ttlMs),
-      deliver: (message) => this.#port.deliver(this, message),
-      drop: (reason) => core.drop(this.id, reason),
-      ackKind: "heartbeat.ack",
-      credit: () => this.#port.requestCredit(this),
-      onHeader: (frame) => {
-        this.broadcastAck = Math.max(this.broadcastAck, frame.broadcastAck);
-        if (this.isAttached) this.calls.grant(frame.credit);
-        this.#port.acknowledged(this, frame);
-      },
-      overrun: () => this.close("child.died", "the child acknowledges nothing"),
-    });
+  /** Its process is certainly gone. */
+  callsLost(why: string): void {
+    this.#calls?.lost(why);
   }
 
-  #transmit(call: OutgoingCall): void {
+  /** Ends the calls that it has not answered. */
+  endCalls(why: string): void {
+    this.#calls?.close(why);
+  }
+
+  #openCalls(calls: CallTable, sameExecutor: boolean): void {
+    calls.opened({ sameExecutor });
+    calls.grant(this.channel?.peerCredit ?? 0);
+  }
+
+  // Of the channel and of the calls
+
+  get ackKind(): "heartbeat.ack" {
+    return "heartbeat.ack";
+  }
+
+  get firstCredit(): number {
+    return 0;
+  }
+
+  get clock(): Clock {
+    return this.#port.core.options.clock;
+  }
+
+  get maxPayloadBytes(): number {
+    return this.#port.core.options.transport.maxPayloadBytes;
+  }
+
+  get queueMax(): number {
+    return this.#port.core.options.linkQueueMax;
+  }
+
+  publish(frame: Uint8Array, ttlMs: number): void {
+    this.#port.core.publish(this.#subject, frame, ttlMs);
+  }
+
+  deliver(message: Message | UnknownMessage): void {
+    this.#port.deliver(this, message);
+  }
+
+  drop(reason: string): void {
+    this.#port.core.drop(this.id, reason);
+  }
+
+  credit(): number {
+    return this.#port.requestCredit(this);
+  }
+
+  onHeader(frame: Frame): void {
+    this.broadcastAck = Math.max(this.broadcastAck, frame.broadcastAck);
+    if (this.isAttached) this.#calls?.grant(frame.credit);
+  }
+
+  overrun(): void {
+    this.close("child.died", "the child acknowledges nothing");
+  }
+
+  transmit(call: OutgoingCall): void {
     this.send(toCommandRun(call, this.#port.core));
+  }
+
+  transmitCancel(commandId: string): void {
+    this.send({ kind: "command.cancel", seq: 0, commandId });
   }
 }
 

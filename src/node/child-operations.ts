@@ -21,6 +21,7 @@ import {
 import type { ChildLink } from "./child-link.js";
 import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
+import type { Departure } from "./departure.js";
 import type { OwnedChildren } from "./owned-children.js";
 
 /** A declared child as its supervisor sees it. */
@@ -54,9 +55,8 @@ export interface ChildOperationsPort {
   readonly children: Children;
   readonly owned: OwnedChildren;
   /** Whether starting a child means something: the node runs and is not stopping. */
-  isRunning(): boolean;
-  /** Asks a remote child to shut down; resolves when its session has ended, or its time is over. */
-  shutDownRemote(link: ChildLink): Promise<void>;
+  readonly isRunning: boolean;
+  readonly departure: Departure;
 }
 
 export class ChildOperations {
@@ -86,8 +86,8 @@ export class ChildOperations {
   async terminate(id: string): Promise<void> {
     const link = this.#declared(id);
     const { owned } = this.#port;
-    if (owned.supervision.has(id)) await owned.supervision.terminate(id);
-    else await this.#port.shutDownRemote(link);
+    if (owned.has(id)) await owned.supervision.terminate(id);
+    else await this.#port.departure.shutDown(link);
   }
 
   async restart(id: string): Promise<ChildInfo> {
@@ -100,7 +100,7 @@ export class ChildOperations {
   delete(id: string): void {
     const link = this.#declared(id);
     const { owned, children } = this.#port;
-    if (owned.supervision.has(id)) {
+    if (owned.has(id)) {
       this.#stopped(id);
       owned.supervision.remove(id);
     } else {
@@ -157,7 +157,7 @@ export class ChildOperations {
   }
 
   #assertRunning(what: string): void {
-    if (!this.#port.isRunning()) {
+    if (!this.#port.isRunning) {
       throw new WrongStateError(`node ${this.#port.core.path} cannot ${what}: it is not running`);
     }
   }

@@ -9,7 +9,7 @@
 import { compareEpochs, type Epoch, grantEpoch, isEpochPossible } from "../../machines/epoch.js";
 import type { LinkState } from "../../machines/link.js";
 import { isTakeoverAllowed, noteTakeover } from "../../machines/takeover-limit.js";
-import { type ChildCounts } from "../../machines/thresholds.js";
+import { type ChildCounts, NO_CHILDREN } from "../../machines/thresholds.js";
 import { randomId } from "../health/clock.js";
 import { decodeFrame, encodeFrame } from "../protocol/codec.js";
 import {
@@ -23,7 +23,7 @@ import {
   type ReadyAnnounce,
   type UnknownMessage,
 } from "../protocol/messages.js";
-import { childrenSubject, downSubject, senderId } from "../protocol/subjects.js";
+import { broadcastSubject, childrenSubject, downSubject, senderId } from "../protocol/subjects.js";
 import type { Subscription } from "../transport/transport.js";
 import { Broadcaster } from "./broadcaster.js";
 import { ChildLink, type ChildLinkPort, type Offer } from "./child-link.js";
@@ -60,42 +60,43 @@ const PROBE_INTERVAL_MS = 500;
 /** How long an offer that nobody uses can keep broadcasts from being used, a joining child's place, and later offers. */
 const OFFER_TTL_MS = 10_000;
 
-export class Children {
-  readonly broadcaster: Broadcaster;
-  readonly #core: NodeCore;
+/** The header of what is said outside any session. */
+const SESSIONLESS = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
+
+/** Never written to. */
+const NOBODY = new Map<string, ChildLink>();
+
+export class Children implements ChildLinkPort {
+  readonly core: NodeCore;
   readonly #port: ChildrenPort;
-  readonly #links = new Map<string, ChildLink>();
-  readonly #tally = new ChildTally();
+  /** Made for the first child, as everything here: most nodes have none. */
+  #links = NOBODY;
+  #tally: ChildTally | null = null;
+  #broadcaster: Broadcaster | null = null;
   /** Joined, but never used a session; oldest first. */
-  readonly #newcomers = new Set<ChildLink>();
+  #newcomers: Set<ChildLink> | null = null;
   /** Of sessions that ended with a farewell, the last number that arrived; oldest first. */
-  readonly #farewells = new Map<string, number>();
+  #farewells: Map<string, number> | null = null;
   /** Of joined children that left, the epoch that they had, by id; oldest first. */
-  readonly #formerEpochs = new Map<string, Epoch>();
-  readonly #fenceLimit: RateLimit;
-  readonly #probeLimit: RateLimit;
-  readonly #linkPort: ChildLinkPort;
+  #formerEpochs: Map<string, Epoch> | null = null;
+  #fenceLimit: RateLimit | null = null;
+  #probeLimit: RateLimit | null = null;
   #grants = 0;
   #subscription: Subscription | null = null;
 
   constructor(core: NodeCore, port: ChildrenPort) {
-    this.#core = core;
+    this.core = core;
     this.#port = port;
-    this.#fenceLimit = new RateLimit(core.options.clock, FENCE_INTERVAL_MS);
-    this.#probeLimit = new RateLimit(core.options.clock, PROBE_INTERVAL_MS);
-    this.broadcaster = new Broadcaster(core, () => this.open());
-    this.#linkPort = {
-      core,
-      deliver: (link, message) => port.deliver(link, message),
-      changed: (link, from) => this.#changed(link, from),
-      acknowledged: () => {},
-      requestCredit: (link) => port.requestCredit(link),
-    };
     for (const { id, critical } of core.options.children) this.#add(id, { critical, listed: true });
   }
 
   get counts(): ChildCounts {
-    return this.#tally.counts;
+    return this.#tally?.counts ?? NO_CHILDREN;
+  }
+
+  /** What is published once for all. */
+  get broadcaster(): Broadcaster {
+    return (this.#broadcaster ??= new Broadcaster(this.core, () => this.open()));
   }
 
   get size(): number {
@@ -128,8 +129,8 @@ export class Children {
   }
 
   listen(): void {
-    const { transport } = this.#core.options;
-    this.#subscription ??= transport.subscribe(childrenSubject(transport, this.#core.path), (payload, subject) =>
+    const { transport } = this.core.options;
+    this.#subscription ??= transport.subscribe(childrenSubject(transport, this.core.path), (payload, subject) =>
       this.#receive(payload, senderId(subject)),
     );
   }
@@ -138,24 +139,25 @@ export class Children {
   get lastSentMs(): number | null {
     let oldest: number | null = null;
     for (const link of this.open()) oldest = Math.min(oldest ?? Infinity, link.lastSentMs);
-    return oldest === null ? null : Math.max(oldest, this.broadcaster.lastSentMs, 0);
+    return oldest === null ? null : Math.max(oldest, this.#broadcaster?.lastSentMs ?? 0, 0);
   }
 
   /** One heartbeat for all. */
   beat(nextInMs: number): void {
-    this.broadcaster.publish({ kind: "heartbeat.beat", seq: 0, nextInMs, localHealth: this.#core.localHealth });
+    this.broadcaster.publish({ kind: "heartbeat.beat", seq: 0, nextInMs, localHealth: this.core.localHealth });
   }
 
   /** Asks whoever is there to announce itself. */
   probe(): void {
-    this.broadcaster.publish(this.#probeMessage());
+    const subject = broadcastSubject(this.core.options.transport, this.core.path);
+    this.core.publish(subject, encodeFrame({ ...SESSIONLESS, messages: [this.#probeMessage()] }));
   }
 
   /** A child takes leave: acknowledges everything up to that, now and whenever it asks again. */
   left(link: ChildLink, reason: string): void {
     const { channel } = link;
     if (channel === null) return;
-    remember(this.#farewells, channel.session, channel.receivedSeq);
+    remember((this.#farewells ??= new Map()), channel.session, channel.receivedSeq);
     channel.acknowledge();
     channel.flush();
     link.close("child.left", reason);
@@ -184,8 +186,8 @@ export class Children {
   /** Forgets a declared child. */
   undeclare(link: ChildLink): void {
     link.channel?.close();
-    link.calls.close("the child is no longer declared");
-    this.#tally.remove(link);
+    link.endCalls("the child is no longer declared");
+    this.#tally?.remove(link);
     this.#links.delete(link.id);
     this.#port.linksChanged();
   }
@@ -193,9 +195,9 @@ export class Children {
   /** Whether a declared child is missed while it is not there. */
   want(link: ChildLink, wanted: boolean): void {
     if (link.wanted === wanted) return;
-    this.#tally.remove(link);
+    this.#tally?.remove(link);
     link.wanted = wanted;
-    this.#tally.add(link);
+    this.#tally?.add(link);
     this.#port.linksChanged();
   }
 
@@ -203,22 +205,22 @@ export class Children {
   gone(link: ChildLink, why: string): void {
     link.offer = null;
     if (link.isOpen) link.close("child.died", why);
-    else link.calls.lost(why);
+    else link.callsLost(why);
   }
 
   /** Forgets a joined child that is gone. */
   forget(link: ChildLink): void {
     if (link.listed || link.isOpen) return;
-    link.calls.close("the child left");
-    this.#newcomers.delete(link);
-    this.#tally.remove(link);
+    link.endCalls("the child left");
+    this.#newcomers?.delete(link);
+    this.#tally?.remove(link);
     this.#links.delete(link.id);
-    if (link.epoch.length > 0) remember(this.#formerEpochs, link.id, link.epoch);
+    if (link.epoch.length > 0) remember((this.#formerEpochs ??= new Map()), link.id, link.epoch);
   }
 
   /** Ends the calls that children have not answered. */
   endCalls(why: string): void {
-    for (const link of this.#links.values()) link.calls.close(why);
+    for (const link of this.#links.values()) link.endCalls(why);
   }
 
   close(): void {
@@ -227,24 +229,37 @@ export class Children {
     for (const link of this.#links.values()) {
       link.channel?.close();
     }
-    this.broadcaster.close();
+    this.#broadcaster?.close();
   }
 
   #add(id: string, options: { readonly critical: boolean; readonly listed: boolean }): ChildLink {
-    const link = new ChildLink(this.#linkPort, id, options);
+    const link = new ChildLink(this, id, options);
+    if (this.#links === NOBODY) this.#links = new Map();
     this.#links.set(id, link);
-    this.#tally.add(link);
+    (this.#tally ??= new ChildTally()).add(link);
     return link;
   }
 
-  #changed(link: ChildLink, from: LinkState): void {
-    this.#tally.change(link, from);
+  // Of the links
+
+  deliver(link: ChildLink, message: Message | UnknownMessage): void {
+    this.#port.deliver(link, message);
+  }
+
+  changed(link: ChildLink, from: LinkState): void {
+    this.#tally?.change(link, from);
     this.#port.linkChanged(link, from);
   }
 
+  requestCredit(link: ChildLink): number {
+    return this.#port.requestCredit(link);
+  }
+
+  // What arrives
+
   #receive(payload: Uint8Array, id: string): void {
     const decoded = decodeFrame(payload, "up");
-    if (decoded.kind === "malformed") return this.#core.drop(id, decoded.reason);
+    if (decoded.kind === "malformed") return this.core.drop(id, decoded.reason);
     const { frame } = decoded;
     if (frame.session === "") return this.#receiveSessionless(id, frame);
     const link = this.#links.get(id);
@@ -268,7 +283,7 @@ export class Children {
     const { boot, channel } = link;
     const displaced = channel !== null && boot !== offer.boot;
     if (displaced) link.predecessor = { boot, session: channel.session, contested: false };
-    this.#newcomers.delete(link);
+    this.#newcomers?.delete(link);
     link.accept(offer);
     // The child takes no broadcast before it knows that the session is its own.
     link.channel?.acknowledge();
@@ -278,15 +293,17 @@ export class Children {
   }
 
   #receiveStale(id: string, link: ChildLink | undefined, frame: Frame): void {
-    this.#core.drop(id, "stale session");
+    this.core.drop(id, "stale session");
     const predecessor = link?.predecessor;
     if (link !== undefined && predecessor?.session === frame.session) {
-      if (!predecessor.contested) link.takeovers = noteTakeover(link.takeovers, this.#core.now());
+      if (!predecessor.contested) link.takeovers = noteTakeover(link.takeovers, this.core.now());
       predecessor.contested = true;
+      this.#fenceLimit ??= new RateLimit(this.core.options.clock, FENCE_INTERVAL_MS);
       if (this.#fenceLimit.allows(predecessor.boot)) this.#fence(link, predecessor.boot);
-    } else if (this.#probeLimit.allows(id)) {
-      this.#answerStale(id, frame);
+      return;
     }
+    this.#probeLimit ??= new RateLimit(this.core.options.clock, PROBE_INTERVAL_MS);
+    if (this.#probeLimit.allows(id)) this.#answerStale(id, frame);
   }
 
   /**
@@ -294,7 +311,7 @@ export class Children {
    * announce itself: who left does not, but somebody else may have said the farewell.
    */
   #answerStale(id: string, { session, messages }: Frame): void {
-    const ack = this.#farewells.get(session) ?? messages.find(isFarewell)?.seq;
+    const ack = this.#farewells?.get(session) ?? messages.find(isFarewell)?.seq;
     if (ack !== undefined) this.#tell(id, { kind: "heartbeat.ack", seq: 0 }, { session, ack });
     if (this.#port.isCoordinating()) this.#tell(id, this.#probeMessage());
   }
@@ -303,50 +320,50 @@ export class Children {
     for (const message of frame.messages) {
       if (message.kind === "ready.announce") this.#announced(id, message);
       else if (message.kind === "error.fenced" || message.kind === "error.duplicate") this.#accused(id, message);
-      else this.#core.drop(id, "no session");
+      else this.core.drop(id, "no session");
     }
   }
 
   /** A child tells that it obeys another parent of our path, which outranks us or has the same epoch. */
   #accused(id: string, message: ErrorFenced | ErrorDuplicate): void {
-    if (message.boot !== this.#core.boot) return this.#core.drop(id, "addressed to another process");
+    if (message.boot !== this.core.boot) return this.core.drop(id, "addressed to another process");
     if (message.kind === "error.duplicate") return this.#port.refusedAsDuplicate();
-    if (compareEpochs(message.epoch, this.#core.epoch) < 0) return this.#core.drop(id, "stale epoch");
-    if (!isEpochPossible(message.epoch)) return this.#core.drop(id, "impossible epoch");
+    if (compareEpochs(message.epoch, this.core.epoch) < 0) return this.core.drop(id, "stale epoch");
+    if (!isEpochPossible(message.epoch)) return this.core.drop(id, "impossible epoch");
     this.#port.newerParentSeen(message.epoch, true);
   }
 
   #announced(id: string, message: ReadyAnnounce): void {
-    if (message.treeId !== this.#core.options.treeId) return this.#core.drop(id, "foreign tree");
-    if (!isEpochPossible(message.parentEpoch)) return this.#core.drop(id, "impossible epoch");
+    if (message.treeId !== this.core.options.treeId) return this.core.drop(id, "foreign tree");
+    if (!isEpochPossible(message.parentEpoch)) return this.core.drop(id, "impossible epoch");
     if (!this.#port.isCoordinating()) return;
     const version = Math.min(message.versionMax, PROTOCOL_VERSION_MAX);
-    if (version < Math.max(message.versionMin, PROTOCOL_VERSION_MIN)) return this.#core.drop(id, "protocol version");
-    if (compareEpochs(message.parentEpoch, this.#core.epoch) > 0) {
-      if (!this.#port.newerParentSeen(message.parentEpoch, false)) return this.#core.drop(id, "stale parent");
+    if (version < Math.max(message.versionMin, PROTOCOL_VERSION_MIN)) return this.core.drop(id, "protocol version");
+    if (compareEpochs(message.parentEpoch, this.core.epoch) > 0) {
+      if (!this.#port.newerParentSeen(message.parentEpoch, false)) return this.core.drop(id, "stale parent");
     }
     const link = this.#links.get(id) ?? this.#join(id);
     if (link !== null) this.#answer(link, message, version);
   }
 
   #join(id: string): ChildLink | null {
-    const { acceptJoining, childrenMax } = this.#core.options;
+    const { acceptJoining, childrenMax } = this.core.options;
     const isFull = (): boolean => this.#links.size >= childrenMax && !this.#evictNewcomer();
     if (!acceptJoining || isFull()) {
-      this.#core.drop(id, acceptJoining ? "childrenMax reached" : "not a listed child");
+      this.core.drop(id, acceptJoining ? "childrenMax reached" : "not a listed child");
       return null;
     }
     const link = this.#add(id, { critical: false, listed: false });
     // An older incarnation that wakes up after the newer one left is still superseded.
-    link.epoch = this.#formerEpochs.get(id) ?? [];
-    this.#newcomers.add(link);
+    link.epoch = this.#formerEpochs?.get(id) ?? [];
+    (this.#newcomers ??= new Set()).add(link);
     return link;
   }
 
   /** Makes room: who announced itself long ago and never used a session is forgotten. */
   #evictNewcomer(): boolean {
-    for (const link of this.#newcomers) {
-      if (link.offer !== null && link.offer.offeredAtMs > this.#core.now() - OFFER_TTL_MS) return false;
+    for (const link of this.#newcomers ?? []) {
+      if (link.offer !== null && link.offer.offeredAtMs > this.core.now() - OFFER_TTL_MS) return false;
       this.forget(link);
       return true;
     }
@@ -355,14 +372,14 @@ export class Children {
 
   /** Who announced itself and died never uses its offer. */
   #forgetOldOffer(link: ChildLink): void {
-    if (link.offer !== null && link.offer.offeredAtMs < this.#core.now() - OFFER_TTL_MS) link.offer = null;
+    if (link.offer !== null && link.offer.offeredAtMs < this.core.now() - OFFER_TTL_MS) link.offer = null;
   }
 
   #answer(link: ChildLink, message: ReadyAnnounce, version: number): void {
     const { childBoot, attempt } = message;
     // Only while its session is open: afterwards a number that somebody invented must not keep the process out.
     const isLate = link.isOpen && link.boot === childBoot && attempt <= link.attempt;
-    if (isLate) return this.#core.drop(link.id, "stale announcement");
+    if (isLate) return this.core.drop(link.id, "stale announcement");
     this.#forgetOldOffer(link);
     if (link.offer?.boot === childBoot && attempt <= link.offer.attempt) {
       if (attempt === link.offer.attempt) this.#sendOffer(link, link.offer);
@@ -371,7 +388,7 @@ export class Children {
     const isRival = link.isOpen && link.boot !== childBoot;
     const epoch = this.#epochFor(link, message);
     if (epoch === null) return this.#fence(link, childBoot);
-    if (isRival && !isTakeoverAllowed(link.takeovers, this.#core.now())) {
+    if (isRival && !isTakeoverAllowed(link.takeovers, this.core.now())) {
       return this.#tell(link.id, { kind: "shutdown.duplicate", seq: 0, boot: childBoot });
     }
     link.offer = this.#newOffer(message, epoch, version);
@@ -387,12 +404,12 @@ export class Children {
     if (link.boot === childBoot && link.epoch.length > 0) return link.epoch;
     if (epoch.length > 0) return compareEpochs(epoch, link.epoch) > 0 ? epoch : null;
     if (link.offer?.boot === childBoot) return link.offer.epoch;
-    return grantEpoch(this.#core.epoch, ++this.#grants);
+    return grantEpoch(this.core.epoch, ++this.#grants);
   }
 
   #newOffer({ childBoot, attempt }: ReadyAnnounce, epoch: Epoch, version: number): Offer {
-    const session = randomId(this.#core.options.random, 8);
-    const offeredAtMs = this.#core.now();
+    const session = randomId(this.core.options.random, 8);
+    const offeredAtMs = this.core.now();
     return { boot: childBoot, attempt, session, epoch, version, broadcastStart: this.broadcaster.seq, offeredAtMs };
   }
 
@@ -400,9 +417,9 @@ export class Children {
     this.#tell(link.id, {
       kind: "init.open",
       seq: 0,
-      treeId: this.#core.options.treeId,
-      parentBoot: this.#core.boot,
-      parentEpoch: this.#core.epoch,
+      treeId: this.core.options.treeId,
+      parentBoot: this.core.boot,
+      parentEpoch: this.core.epoch,
       childBoot: offer.boot,
       attempt: offer.attempt,
       session: offer.session,
@@ -425,9 +442,9 @@ export class Children {
     return {
       kind: "init.probe",
       seq: 0,
-      treeId: this.#core.options.treeId,
-      parentBoot: this.#core.boot,
-      parentEpoch: this.#core.epoch,
+      treeId: this.core.options.treeId,
+      parentBoot: this.core.boot,
+      parentEpoch: this.core.epoch,
       versionMin: PROTOCOL_VERSION_MIN,
       versionMax: PROTOCOL_VERSION_MAX,
     };
@@ -435,10 +452,9 @@ export class Children {
 
   /** Tells one child something outside the present session. */
   #tell(id: string, message: DownMessage, { session = "", ack = 0 } = {}): void {
-    const { transport } = this.#core.options;
-    const header = { version: PROTOCOL_VERSION_MIN, session, ack, broadcastAck: 0, credit: 0 };
-    const frame = encodeFrame({ ...header, messages: [message] });
-    this.#core.publish(downSubject(transport, `${this.#core.path}.${id}`), frame);
+    const { transport } = this.core.options;
+    const frame = encodeFrame({ ...SESSIONLESS, session, ack, messages: [message] });
+    this.core.publish(downSubject(transport, `${this.core.path}.${id}`), frame);
   }
 }
 

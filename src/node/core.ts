@@ -7,6 +7,8 @@ import { FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
 import { NodeEmitter } from "./events.js";
 import type { Logger, ResolvedNodeOptions } from "./options.js";
 
+const NOTHING_DROPPED: ReadonlyMap<string, number> = new Map();
+
 const SILENT: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** Sender and reason pairs that were logged; beyond that drops are only counted. */
@@ -21,6 +23,12 @@ const ORDINARY_DROPS: ReadonlySet<string> = new Set([
   "addressed to another process",
 ]);
 
+/** The node whose parts share a core. */
+export interface CoreOwner {
+  /** The transport turned out to be closed; told once. */
+  transportClosed(): void;
+}
+
 export class NodeCore {
   readonly options: ResolvedNodeOptions;
   readonly path: string;
@@ -34,12 +42,12 @@ export class NodeCore {
   localHealth = 0;
   /** Steps of work that were done: calls that ended, and what the user reported. */
   progress = 0;
-  /** Inbound messages dropped, by reason. */
-  readonly dropped = new Map<string, number>();
   /** The node has ended: nothing waits any more. */
   isOver = false;
-  readonly #logged = new Set<string>();
-  readonly #waits = new Set<() => void>();
+  #dropped: Map<string, number> | null = null;
+  #logged: Set<string> | null = null;
+  #waits: Set<() => void> | null = null;
+  #owner: CoreOwner | null = null;
 
   constructor(options: ResolvedNodeOptions) {
     this.options = options;
@@ -48,8 +56,15 @@ export class NodeCore {
     this.log = options.logger ?? SILENT;
   }
 
-  /** Called once when the transport turns out to be closed. */
-  onTransportClosed: () => void = () => {};
+  /** Inbound messages dropped, by reason. */
+  get dropped(): ReadonlyMap<string, number> {
+    return this.#dropped ?? NOTHING_DROPPED;
+  }
+
+  /** Says whom to tell what the parts cannot deal with. */
+  ownedBy(owner: CoreOwner): void {
+    this.#owner = owner;
+  }
 
   /** Publishes. A transport that its owner closed under a running node ends the node; it never throws into a timer. */
   publish(subject: string, frame: Uint8Array, ttlMs = 0): void {
@@ -57,9 +72,9 @@ export class NodeCore {
       this.options.transport.publish(subject, frame, { ttlMs });
     } catch (error) {
       if (!(error instanceof TransportClosedError)) throw error;
-      const tell = this.onTransportClosed;
-      this.onTransportClosed = () => {};
-      this.options.clock.defer(tell);
+      const owner = this.#owner;
+      this.#owner = null;
+      if (owner !== null) this.options.clock.defer(() => owner.transportClosed());
     }
   }
 
@@ -77,15 +92,15 @@ export class NodeCore {
     const timer = clock.setTimeout(wake, this.isOver ? 0 : delayMs);
     const forget = (): void => {
       clock.clearTimeout(timer);
-      this.#waits.delete(wake);
+      this.#waits?.delete(wake);
     };
-    this.#waits.add(wake);
+    (this.#waits ??= new Set()).add(wake);
     return forget;
   }
 
   end(): void {
     this.isOver = true;
-    for (const wake of this.#waits) wake();
+    for (const wake of this.#waits ?? []) wake();
   }
 
   /** Bytes that one message's payload may have: the transport's maximum less everything around it. */
@@ -103,7 +118,9 @@ export class NodeCore {
 
   /** Counts a message that is not acted upon, and tells of it once for each sender and reason. */
   drop(sender: string, reason: string): void {
-    this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + 1);
+    this.#dropped ??= new Map();
+    this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + 1);
+    this.#logged ??= new Set();
     const key = `${sender} ${reason}`;
     if (this.#logged.has(key) || this.#logged.size >= LOGGED_DROPS_MAX) return;
     this.#logged.add(key);

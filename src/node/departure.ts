@@ -26,13 +26,13 @@ export interface DeparturePort {
   readonly children: Children;
   readonly uplink: Uplink | null;
   /** The node has started: others may know of it. */
-  isStarted(): boolean;
+  readonly isStarted: boolean;
   /** From now on nothing new is accepted; resolves when what was accepted has ended. */
   stopAccepting(): Promise<void>;
   /** The children that the node started itself: they end with it. */
   readonly owned: OwnedChildren;
   /** Ends the calls that are still under way. */
-  endCalls(): void;
+  endCalls(why: string): void;
   finish(reason: EndReason): void;
   /**
    * Resolves when the last of the node's own children is certainly gone: those that are left after this time are killed.
@@ -62,7 +62,7 @@ export class Departure {
     const { core } = this.#port;
     // It was superseded, or failed: its own children may still be ending.
     if (core.isOver) return this.#port.untilEnded(options.timeoutMs);
-    if (!this.#port.isStarted()) {
+    if (!this.#port.isStarted) {
       this.#port.finish(options.reason);
       return Promise.resolve();
     }
@@ -70,7 +70,7 @@ export class Departure {
     if (this.#running === null) this.why = options.why;
     this.#setDeadline(options.timeoutMs);
     this.#running ??= this.#run(options).then(() => this.#port.untilEnded(0));
-    this.#port.owned.supervision.halt();
+    this.#port.owned.halt();
     if (options.isTree) this.#tree ??= this.#shutdown(options.why, () => true);
     return this.#running;
   }
@@ -129,11 +129,11 @@ export class Departure {
 
   async #shutdown(why: string, concerns: (link: ChildLink) => boolean): Promise<void> {
     const { core, children, owned } = this.#port;
-    const { supervision } = owned;
-    const isConcerned = (link: ChildLink): boolean => supervision.isActive(link.id) || isReachable(link, core);
+    const isConcerned = (link: ChildLink): boolean => owned.isActive(link.id) || isReachable(link, core);
     const links = Array.from(children.all()).filter((link) => isConcerned(link) && concerns(link));
     await shutdownChildren(core, links, { patience: this.#workPatience(), reason: why, ...owned.shutdownOptions() });
-    if (!supervision.hasActive) return;
+    if (!owned.hasActive) return;
+    const { supervision } = owned;
     supervision.killAll("the node's time to end is over");
     await withDeadline(
       core,
@@ -144,10 +144,10 @@ export class Departure {
 
   /** Children that others started go on; those that this node started do not outlive it. */
   #shutdownOwned(why: string): Promise<void> {
-    const { supervision } = this.#port.owned;
-    supervision.release();
-    if (!supervision.hasActive) return Promise.resolve();
-    return this.#shutdown(why, ({ id }) => supervision.isActive(id));
+    const { owned } = this.#port;
+    owned.release();
+    if (!owned.hasActive) return Promise.resolve();
+    return this.#shutdown(why, ({ id }) => owned.isActive(id));
   }
 
   async #run({ reason, why }: DepartureOptions): Promise<void> {
@@ -162,7 +162,7 @@ export class Departure {
     if (core.isOver) return;
     if (this.#tree === null) await this.#shutdownOwned(why);
     if (core.isOver) return;
-    this.#port.endCalls();
+    this.#port.endCalls("the node is stopping");
     await this.#takeLeave(reason, why);
     this.#port.finish(reason);
   }

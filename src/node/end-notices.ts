@@ -8,7 +8,7 @@
  * N4. Of a child that the node started itself, its supervisor knows the end and the cause; of others, the link does.
  */
 import { compareEpochs, type Epoch } from "../../machines/epoch.js";
-import type { SupervisedExit } from "../../machines/supervision.js";
+import type { SupervisedExit, SupervisionDecision } from "../../machines/supervision.js";
 import type { Timer } from "../health/clock.js";
 import { encodeEndNotice, type EndNotice } from "../protocol/end-notice.js";
 import { endSubject } from "../protocol/subjects.js";
@@ -48,13 +48,13 @@ export class EndNotices {
   readonly #latest = new WeakMap<EndedChild, { readonly epoch: Epoch; readonly isCertain: boolean }>();
   #timer: Timer | null = null;
 
-  constructor(core: NodeCore, child: (id: string) => ChildLink | undefined) {
+  constructor(core: NodeCore) {
     this.#core = core;
-    core.emitter.on("supervision.decided", ({ id, exit, reason }) => {
-      const link = child(id);
-      // While its session is open, somebody else has taken the path over.
-      if (exit !== null && link?.isOpen === false) this.childEnded(link, { kind: exit, reason });
-    });
+  }
+
+  /** The supervisor has decided about a child. While its session is open, somebody else has taken the path over. */
+  decided(link: ChildLink | undefined, { exit, reason }: SupervisionDecision): void {
+    if (exit !== null && link?.isOpen === false) this.childEnded(link, { kind: exit, reason });
   }
 
   /** A link changed; `isJudging` unless the node has given its children up itself. */

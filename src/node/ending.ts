@@ -6,7 +6,6 @@ import { type Epoch, formatEpoch } from "../../machines/epoch.js";
 import { DuplicatePathError, NodeFencedError } from "../errors.js";
 import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
-import type { Departure } from "./departure.js";
 import { EndNotices } from "./end-notices.js";
 import type { EndReason } from "./events.js";
 import type { OwnedChildren } from "./owned-children.js";
@@ -17,7 +16,10 @@ export interface EndingPort {
   readonly children: Children;
   readonly uplink: Uplink | null;
   readonly owned: OwnedChildren;
-  departure(): Departure;
+  /** What was told to parent and children; empty before the end begins. */
+  readonly why: string;
+  /** What is left of the time to end, milliseconds; Infinity while nobody wants the end. */
+  readonly leftMs: number;
   endCalls(why: string): void;
   /** Ends every part of the node, whose state is over from then on. Returns false if that was so before. */
   close(): boolean;
@@ -43,7 +45,7 @@ export class Ending {
   constructor(port: EndingPort) {
     this.#port = port;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
-    this.notices = new EndNotices(port.core, (id) => port.children.get(id));
+    this.notices = new EndNotices(port.core);
   }
 
   /**
@@ -52,7 +54,6 @@ export class Ending {
    */
   failed(reason: string): Promise<void> | null {
     const { core, owned, uplink } = this.#port;
-    const { supervision } = owned;
     const dependencyDown = this.isDependencyDown;
     this.isDependencyDown = false;
     this.#failure = reason;
@@ -60,10 +61,10 @@ export class Ending {
     const endsForGood = core.options.onFailed === "end" || uplink?.isOwned === true;
     uplink?.send({ kind: "error.node", seq: 0, reason, dependencyDown });
     uplink?.channel?.flush();
-    supervision.halt();
+    owned.halt();
     owned.leaveOthers(reason);
     uplink?.end();
-    const ended = supervision.hasActive ? supervision.endAll(core.options.shutdownTimeoutMs) : null;
+    const ended = owned.hasActive ? owned.supervision.endAll(core.options.shutdownTimeoutMs) : null;
     if (!endsForGood) return ended;
     const finish = (): void => this.finish(dependencyDown ? "dependencyDown" : "failed");
     if (ended === null) finish();
@@ -87,12 +88,12 @@ export class Ending {
 
   finish(reason: EndReason): void {
     if (!this.#port.close()) return;
-    const { supervision } = this.#port.owned;
-    if (!ENDS_WITH_ALL.has(reason)) supervision.release();
-    if (!supervision.hasActive) return this.#over(reason);
+    const { owned } = this.#port;
+    if (!ENDS_WITH_ALL.has(reason)) owned.release();
+    if (!owned.hasActive) return this.#over(reason);
     // It was superseded, or its time is over: its children end with it, and it has not ended before.
-    const timeoutMs = Math.min(this.#port.core.options.shutdownTimeoutMs, this.#port.departure().leftMs);
-    void supervision.endAll(timeoutMs).then(() => this.#over(reason));
+    const timeoutMs = Math.min(this.#port.core.options.shutdownTimeoutMs, this.#port.leftMs);
+    void owned.supervision.endAll(timeoutMs).then(() => this.#over(reason));
   }
 
   /**
@@ -101,8 +102,9 @@ export class Ending {
    */
   async untilEnded(timeoutMs: number): Promise<void> {
     const { clock } = this.#port.core.options;
-    const { supervision } = this.#port.owned;
-    if (!supervision.hasActive) return;
+    const { owned } = this.#port;
+    if (!owned.hasActive) return;
+    const { supervision } = owned;
     await new Promise<void>((resolve) => {
       const kill = clock.setTimeout(() => supervision.killAll("the node's time to end is over"), timeoutMs);
       const giveUp = clock.setTimeout(resolve, timeoutMs + KILL_CONFIRMATION_MS);
@@ -131,9 +133,9 @@ export class Ending {
   #over(reason: EndReason): void {
     const { core, uplink, children, owned } = this.#port;
     const { session = "" } = uplink ?? {};
-    const texts = { why: this.#port.departure().why, failure: this.#failure };
+    const texts = { why: this.#port.why, failure: this.#failure };
     this.notices.ended(reason, texts, { session, broadcastSession: children.broadcaster.session });
-    owned.supervision.close();
+    owned.close();
     core.log.info({ event: "node.ended", path: core.path, reason }, `ended: ${reason}`);
     core.emitter.emit("node.ended", { reason });
     core.emitter.close();

@@ -69,12 +69,14 @@ export type EndReason =
 type Listener<T> = (event: T) => void;
 
 export class NodeEmitter {
-  readonly #listeners = new Map<string, Set<Listener<never>>>();
-  readonly #streams = new Set<() => void>();
+  /** Made for the first listener: most nodes have none. */
+  #listeners: Map<string, Set<Listener<never>>> | null = null;
+  #streams: Set<() => void> | null = null;
   #isClosed = false;
 
   /** Adds a listener; the returned function removes it. */
   on<K extends keyof NodeEvents>(name: K, listener: Listener<NodeEvents[K]>): () => void {
+    this.#listeners ??= new Map();
     let listeners = this.#listeners.get(name);
     if (listeners === undefined) this.#listeners.set(name, (listeners = new Set()));
     listeners.add(listener);
@@ -82,12 +84,14 @@ export class NodeEmitter {
   }
 
   hasListeners(name: keyof NodeEvents): boolean {
-    return (this.#listeners.get(name)?.size ?? 0) > 0;
+    return (this.#listeners?.get(name)?.size ?? 0) > 0;
   }
 
   /** A listener that throws must not break the runtime, nor be hidden. */
   emit<K extends keyof NodeEvents>(name: K, event: NodeEvents[K]): void {
-    for (const listener of this.#listeners.get(name) ?? []) {
+    const listeners = this.#listeners?.get(name);
+    if (listeners === undefined) return;
+    for (const listener of listeners) {
       try {
         (listener as Listener<NodeEvents[K]>)(event);
       } catch (error) {
@@ -103,11 +107,11 @@ export class NodeEmitter {
     const end = (): void => stream.end();
     const stream = new EventStream<NodeEvents[K]>(() => {
       off();
-      this.#streams.delete(end);
+      this.#streams?.delete(end);
       signal?.removeEventListener("abort", end);
     });
     const off = this.on(name, (event) => stream.push(event));
-    this.#streams.add(end);
+    (this.#streams ??= new Set()).add(end);
     signal?.addEventListener("abort", end, { once: true });
     if (this.#isClosed || signal?.aborted === true) stream.end();
     return stream;
@@ -116,7 +120,7 @@ export class NodeEmitter {
   /** Ends all streams and forgets all listeners. */
   close(): void {
     this.#isClosed = true;
-    for (const end of this.#streams) end();
-    this.#listeners.clear();
+    for (const end of this.#streams ?? []) end();
+    this.#listeners?.clear();
   }
 }

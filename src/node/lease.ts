@@ -15,7 +15,7 @@ export interface LeasePort {
   /** Sends a message that the parent must acknowledge. */
   probeParent(): void;
   /** Handlers may start again. */
-  renewed(): void;
+  leaseRenewed(): void;
 }
 
 export class Lease {
@@ -29,7 +29,7 @@ export class Lease {
     this.#port = port;
   }
 
-  /** Whether a handler may start now; if not, `renewed` is called once one may. */
+  /** Whether a handler may start now; if not, `leaseRenewed` is called once one may. */
   isValid(): boolean {
     this.noteStall(this.#port.pulse.latenessMs);
     return this.#confirmingSeq === 0 && !this.#isPaused();
@@ -48,18 +48,18 @@ export class Lease {
     const acknowledged = this.#port.uplink?.channel?.acknowledgedSeq ?? 0;
     if (this.#confirmingSeq === 0 || acknowledged < this.#confirmingSeq) return;
     this.#confirmingSeq = 0;
-    this.#port.renewed();
+    this.#port.leaseRenewed();
   }
 
   /** Something changed that `isValid` asks about. A session that ended does not answer whether we were replaced before. */
   reconsider(): void {
-    this.#port.renewed();
+    this.#port.leaseRenewed();
   }
 
   /** A session was opened. If we stood still, its offer may be older than that: the parent is asked within it. */
   opened(): void {
     if (this.#confirmingSeq > 0) this.#ask();
-    else this.#port.renewed();
+    else this.#port.leaseRenewed();
   }
 
   #doubt(uplink: Uplink): void {

@@ -151,17 +151,24 @@ export function createNode(options: NodeOptions): Node {
 }
 
 class RunningNode implements Node {
-  readonly path: string;
-  readonly ended: Promise<EndReason>;
   readonly #runtime: NodeRuntime;
-  readonly #caller: Caller;
+  #caller: Caller | null = null;
   #starting: Promise<void> | null = null;
 
   constructor(runtime: NodeRuntime) {
     this.#runtime = runtime;
-    this.#caller = new Caller(runtime);
-    this.path = runtime.core.path;
-    this.ended = runtime.ended;
+  }
+
+  get path(): string {
+    return this.#runtime.core.path;
+  }
+
+  get ended(): Promise<EndReason> {
+    return this.#runtime.ended;
+  }
+
+  get #calls(): Caller {
+    return (this.#caller ??= new Caller(this.#runtime));
   }
 
   get state(): CoordinationState {
@@ -173,19 +180,19 @@ class RunningNode implements Node {
   }
 
   get synced(): SyncedDocument | null {
-    return this.#runtime.synchronizer.received;
+    return this.#runtime.existing.synchronizer?.received ?? null;
   }
 
   get status(): NodeStatus {
-    const { core, coordinator, executor, children } = this.#runtime;
+    const { core, coordinator, children, running, queued } = this.#runtime;
     return {
       path: core.path,
       state: coordinator.state,
       reasons: coordinator.reasons,
       failure: coordinator.state === "FAILED" ? coordinator.context.failure : null,
       epoch: this.epoch,
-      running: executor.running,
-      queued: executor.queued,
+      running,
+      queued,
       ...countSubtree(children, coordinator.isAvailable),
       localHealth: core.localHealth,
       connected: core.options.transport.connected,
@@ -274,7 +281,7 @@ class RunningNode implements Node {
   }
 
   command<Output>(target: string, name: string, input?: unknown, options: CommandOptions = {}): Promise<Output> {
-    return this.#caller.command(target, name, input, options);
+    return this.#calls.command(target, name, input, options);
   }
 
   tryCommand<Output>(
@@ -283,7 +290,7 @@ class RunningNode implements Node {
     input?: unknown,
     options: CommandOptions = {},
   ): Promise<CommandOutcome<Output>> {
-    return this.#caller.tryCommand(target, name, input, options);
+    return this.#calls.tryCommand(target, name, input, options);
   }
 
   fanOut<Output>(
@@ -292,11 +299,11 @@ class RunningNode implements Node {
     input?: unknown,
     options: FanOutOptions = {},
   ): FanOut<Output> {
-    return this.#caller.fanOut(targets, name, input, options);
+    return this.#calls.fanOut(targets, name, input, options);
   }
 
   request<Output>(name: string, input?: unknown, options: RequestOptions = {}): Promise<Output> {
-    return this.#caller.request(name, input, options);
+    return this.#calls.request(name, input, options);
   }
 
   report(data: unknown): void {

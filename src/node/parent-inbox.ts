@@ -1,39 +1,47 @@
-/** What the parent says within its session, and what comes of it. */
-import type { Message, SyncFull, UnknownMessage } from "../protocol/messages.js";
+/** What comes of what the parent says within its session, and of the session's beginning and end. */
+import { type Epoch, formatEpoch } from "../../machines/epoch.js";
+import type { Frame, Message, SyncFull, UnknownMessage } from "../protocol/messages.js";
 import { TEXT_LENGTH_MAX } from "./call.js";
-import type { CommandRouter } from "./command-router.js";
-import type { NodeCore } from "./core.js";
-import type { Reporter } from "./reporter.js";
-import type { Requests } from "./requests.js";
-import type { Synchronizer } from "./synchronizer.js";
-import type { Uplink } from "./uplink.js";
+import type { NodeRuntime } from "./runtime.js";
+import { reserveMs } from "./shutdown.js";
+import type { UplinkPort } from "./uplink.js";
 
-export interface ParentInboxPort {
-  readonly core: NodeCore;
-  readonly uplink: Uplink | null;
-  readonly router: CommandRouter;
-  readonly requests: Requests;
-  readonly synchronizer: Synchronizer;
-  readonly reporter: Reporter;
-  shutdown(remainingMs: number, reason: string): void;
-}
+/** The parts of the node that the parent's word concerns. */
+type ParentInboxPort = Pick<
+  NodeRuntime,
+  | "core"
+  | "uplink"
+  | "router"
+  | "requests"
+  | "synchronizer"
+  | "reporter"
+  | "coordinator"
+  | "departure"
+  | "ending"
+  | "lease"
+  | "pulse"
+  | "existing"
+  | "commandCredit"
+  | "shutDown"
+  | "requestCoordination"
+>;
 
-export class ParentInbox {
+export class ParentInbox implements UplinkPort {
   readonly #port: ParentInboxPort;
 
   constructor(port: ParentInboxPort) {
     this.#port = port;
   }
 
-  receive(message: Message | UnknownMessage): void {
-    const { core, router, requests } = this.#port;
+  deliver(message: Message | UnknownMessage): void {
+    const { core } = this.#port;
     switch (message.kind) {
       case "command.run":
-        return router.receive(message);
+        return this.#port.router.receive(message);
       case "command.cancel":
-        return router.cancel(message.commandId);
+        return this.#port.router.cancel(message.commandId);
       case "command.reply":
-        return requests.replied(message);
+        return this.#port.requests.replied(message);
       case "sync.full":
         return this.#synced(message);
       case "heartbeat.beat":
@@ -53,6 +61,60 @@ export class ParentInbox {
     }
   }
 
+  opened({ budgetMs, sameParent }: { readonly budgetMs: number; readonly sameParent: boolean }): void {
+    const { core, coordinator, existing } = this.#port;
+    core.log.info({ event: "session.opened", path: core.path, epoch: formatEpoch(core.epoch) }, "session opened");
+    if (!sameParent) {
+      existing.synchronizer?.forgetReceived();
+      existing.router?.closeParking("another parent counts its documents anew");
+    }
+    existing.router?.newSession();
+    existing.requests?.calls.opened({ sameExecutor: sameParent });
+    if (coordinator.isCoordinating) coordinator.send({ type: "uplink.opened" });
+    else this.#port.requestCoordination(Math.max(1, budgetMs - reserveMs(budgetMs)));
+    // The first frame in the session is what makes it count; it also says that the subtree was ready all along.
+    this.#port.reporter.announceState();
+    this.#port.pulse.quicken();
+    this.#port.lease.opened();
+  }
+
+  lost(): void {
+    const { coordinator, core, uplink } = this.#port;
+    coordinator.send({ type: "uplink.lost" });
+    const { onOrphaned, shutdownTimeoutMs } = core.options;
+    if (onOrphaned !== "stop" || uplink?.channel !== null) return;
+    const orphaned = { reason: "orphaned", why: "orphaned", timeoutMs: shutdownTimeoutMs, isTree: true } as const;
+    void this.#port.departure.begin(orphaned);
+  }
+
+  /** Without a parent the orphan policy decides what goes on. */
+  closed(): void {
+    this.#port.existing.requests?.calls.suspend();
+    this.#port.lease.reconsider();
+  }
+
+  regained(): void {
+    this.#port.coordinator.send({ type: "uplink.opened" });
+    this.#port.lease.reconsider();
+  }
+
+  superseded(epoch: Epoch): void {
+    this.#port.ending.fenced(epoch);
+  }
+
+  refusedAsDuplicate(): void {
+    this.#port.ending.duplicate();
+  }
+
+  acknowledged(frame: Frame): void {
+    this.#port.existing.requests?.calls.grant(frame.credit);
+    this.#port.lease.acknowledged();
+  }
+
+  commandCredit(): number {
+    return this.#port.commandCredit;
+  }
+
   #synced(message: SyncFull): void {
     const { synchronizer, core, reporter } = this.#port;
     if (!synchronizer.take(message)) return;
@@ -63,7 +125,7 @@ export class ParentInbox {
 
   #stop(remainingMs: number, reason: string): void {
     this.#port.uplink?.send({ kind: "ack.shutdown", seq: 0 });
-    this.#port.shutdown(Math.max(1, remainingMs), reason.slice(0, TEXT_LENGTH_MAX));
+    this.#port.shutDown(Math.max(1, remainingMs), reason.slice(0, TEXT_LENGTH_MAX));
   }
 
   #left(reason: string): void {

@@ -10,23 +10,21 @@ import { growInterval, jitteredMs } from "../../machines/heartbeat-interval.js";
 import type { Timer } from "../health/clock.js";
 import type { NodeCore } from "./core.js";
 
-/** One direction in which the node beats. */
-export interface BeatPort {
-  /** When everyone in this direction was last sent something: the oldest such time; null when nobody is there. */
-  sentMs(): number | null;
-  /** Promises the next sign of life, milliseconds. */
-  beat(nextInMs: number): void;
-}
-
 export interface PulsePort {
-  readonly children: BeatPort;
-  readonly uplink: BeatPort;
+  readonly core: NodeCore;
+  /** When all children were last sent something: the oldest such time; null when nobody is there. */
+  readonly childrenSentMs: number | null;
+  /** When the parent was last sent something; null when it is not there. */
+  readonly uplinkSentMs: number | null;
+  /** Promises the children the next sign of life, milliseconds. */
+  beatChildren(nextInMs: number): void;
+  beatUplink(nextInMs: number): void;
   judge(nowMs: number): void;
   forgive(nowMs: number): void;
   /** This process did not run for that long although it was due. */
   stalled(latenessMs: number): void;
   /** When silence is to be looked at next. */
-  lookAtMs(): number;
+  readonly lookAtMs: number;
 }
 
 /** Lateness of our own timer that counts as trouble of our own, milliseconds. */
@@ -34,54 +32,31 @@ const LATE_MS = 200;
 /** A beat is due a little before its promise; see `jitteredMs`. */
 const DUE_FRACTION = 0.9;
 
-class Beat {
-  /** What was promised last, milliseconds. */
-  promisedMs: number;
-  readonly #port: BeatPort;
-
-  constructor(port: BeatPort, promisedMs: number) {
-    this.#port = port;
-    this.promisedMs = promisedMs;
-  }
-
-  nextAtMs(random: number): number {
-    const sentMs = this.#port.sentMs();
-    return sentMs === null ? Infinity : sentMs + jitteredMs(this.promisedMs, random);
-  }
-
-  isDue(nowMs: number): boolean {
-    const sentMs = this.#port.sentMs();
-    return sentMs !== null && nowMs >= sentMs + Math.floor(this.promisedMs * DUE_FRACTION);
-  }
-
-  send(): void {
-    this.#port.beat(Math.ceil(this.promisedMs));
-  }
-}
-
 export class Pulse {
   readonly #core: NodeCore;
   readonly #port: PulsePort;
-  readonly #children: Beat;
-  readonly #uplink: Beat;
+  /** What was promised last, milliseconds. */
+  #childrenMs: number;
+  #uplinkMs: number;
   #timer: Timer | null = null;
   /** When the timer was to fire; Infinity while stopped. */
   #dueAtMs = Infinity;
+  readonly #onTimer = (): void => this.#wake();
 
-  constructor(core: NodeCore, port: PulsePort) {
-    this.#core = core;
+  constructor(port: PulsePort) {
+    this.#core = port.core;
     this.#port = port;
-    this.#children = new Beat(port.children, core.options.heartbeat.minMs);
-    this.#uplink = new Beat(port.uplink, core.options.heartbeat.minMs);
+    this.#childrenMs = port.core.options.heartbeat.minMs;
+    this.#uplinkMs = port.core.options.heartbeat.minMs;
   }
 
   /** What the children were promised, milliseconds. */
   get childrenPromiseMs(): number {
-    return Math.ceil(this.#children.promisedMs);
+    return Math.ceil(this.#childrenMs);
   }
 
   get uplinkPromiseMs(): number {
-    return Math.ceil(this.#uplink.promisedMs);
+    return Math.ceil(this.#uplinkMs);
   }
 
   /** How long the beat is overdue: after a stall, other callbacks can run before the beat itself does. */
@@ -92,14 +67,14 @@ export class Pulse {
   /** Begins to beat, or beats at the shortest interval again: something changed. */
   quicken(): void {
     this.#port.stalled(this.latenessMs);
-    this.#children.promisedMs = this.#core.options.heartbeat.minMs;
-    this.#uplink.promisedMs = this.#core.options.heartbeat.minMs;
+    this.#childrenMs = this.#core.options.heartbeat.minMs;
+    this.#uplinkMs = this.#core.options.heartbeat.minMs;
     this.#schedule();
   }
 
   /** A child came, with a promise: when it is the first, the pulse must not sleep longer than that. */
   keepPromise(): void {
-    if (this.#dueAtMs !== Infinity && this.#dueAtMs > this.#core.now() + this.#children.promisedMs) this.#schedule();
+    if (this.#dueAtMs !== Infinity && this.#dueAtMs > this.#core.now() + this.#childrenMs) this.#schedule();
   }
 
   stop(): void {
@@ -112,10 +87,11 @@ export class Pulse {
     const { clock, random, heartbeat } = this.#core.options;
     if (this.#timer !== null) clock.clearTimeout(this.#timer);
     const nowMs = clock.now();
-    const beatAtMs = Math.min(this.#children.nextAtMs(random()), this.#uplink.nextAtMs(random()));
-    const nextAtMs = Math.min(beatAtMs, this.#port.lookAtMs(), nowMs + heartbeat.maxMs);
-    this.#dueAtMs = Math.max(nextAtMs, nowMs + heartbeat.minMs / 10);
-    this.#timer = clock.setTimeout(() => this.#wake(), this.#dueAtMs - nowMs);
+    const childrenAtMs = nextAtMs(this.#port.childrenSentMs, this.#childrenMs, random());
+    const uplinkAtMs = nextAtMs(this.#port.uplinkSentMs, this.#uplinkMs, random());
+    const atMs = Math.min(childrenAtMs, uplinkAtMs, this.#port.lookAtMs, nowMs + heartbeat.maxMs);
+    this.#dueAtMs = Math.max(atMs, nowMs + heartbeat.minMs / 10);
+    this.#timer = clock.setTimeout(this.#onTimer, this.#dueAtMs - nowMs);
   }
 
   #wake(): void {
@@ -132,10 +108,14 @@ export class Pulse {
   }
 
   #work(nowMs: number, isLate: boolean): void {
-    for (const beat of [this.#children, this.#uplink]) {
-      if (!beat.isDue(nowMs)) continue;
-      beat.promisedMs = growInterval(beat.promisedMs, this.#core.options.heartbeat);
-      beat.send();
+    const { heartbeat } = this.#core.options;
+    if (isDue(this.#port.childrenSentMs, this.#childrenMs, nowMs)) {
+      this.#childrenMs = growInterval(this.#childrenMs, heartbeat);
+      this.#port.beatChildren(this.childrenPromiseMs);
+    }
+    if (isDue(this.#port.uplinkSentMs, this.#uplinkMs, nowMs)) {
+      this.#uplinkMs = growInterval(this.#uplinkMs, heartbeat);
+      this.#port.beatUplink(this.uplinkPromiseMs);
     }
     if (isLate) this.#judgeAfterDraining();
     else this.#port.judge(nowMs);
@@ -150,4 +130,12 @@ export class Pulse {
       }),
     );
   }
+}
+
+function nextAtMs(sentMs: number | null, promisedMs: number, random: number): number {
+  return sentMs === null ? Infinity : sentMs + jitteredMs(promisedMs, random);
+}
+
+function isDue(sentMs: number | null, promisedMs: number, nowMs: number): boolean {
+  return sentMs !== null && nowMs >= sentMs + Math.floor(promisedMs * DUE_FRACTION);
 }

@@ -4,8 +4,6 @@ import { STATES, type StatusReport } from "../protocol/messages.js";
 import type { Children } from "./children.js";
 import type { Coordinator } from "./coordinator.js";
 import type { NodeCore } from "./core.js";
-import type { Executor } from "./executor.js";
-import type { Synchronizer } from "./synchronizer.js";
 import type { Uplink } from "./uplink.js";
 import { countSubtree, toBits } from "./views.js";
 
@@ -16,11 +14,14 @@ export interface ReporterPort {
   readonly core: NodeCore;
   readonly uplink: Uplink | null;
   readonly coordinator: Coordinator;
-  readonly executor: Executor;
   readonly children: Children;
-  readonly synchronizer: Synchronizer;
+  /** Handlers of commands that run, and commands that wait for one. */
+  readonly running: number;
+  readonly queued: number;
+  /** The version of the parent's document that is here; 0 for none. */
+  readonly receivedVersion: number;
   /** The promise to give for the next sign of life, milliseconds. */
-  promiseMs(): number;
+  readonly uplinkPromiseMs: number;
 }
 
 export class Reporter {
@@ -42,7 +43,7 @@ export class Reporter {
 
   /** A report; a sequenced one must be acknowledged. */
   send(options: { readonly sequenced: boolean } = { sequenced: false }): void {
-    this.#port.uplink?.send(this.#report(this.#port.promiseMs()), options.sequenced);
+    this.#port.uplink?.send(this.#report(this.#port.uplinkPromiseMs), options.sequenced);
   }
 
   /** A report that is also the heartbeat. */
@@ -66,7 +67,7 @@ export class Reporter {
   }
 
   #report(nextInMs: number): StatusReport {
-    const { coordinator, executor, children, core, synchronizer } = this.#port;
+    const { coordinator, children, core, running, queued, receivedVersion } = this.#port;
     return {
       kind: "status.report",
       seq: 0,
@@ -74,10 +75,10 @@ export class Reporter {
       localHealth: core.localHealth,
       state: STATES.indexOf(coordinator.state),
       reasons: toBits(coordinator.reasons),
-      running: executor.running,
-      queued: executor.queued,
+      running,
+      queued,
       ...countSubtree(children, coordinator.isAvailable),
-      syncVersion: synchronizer.receivedVersion,
+      syncVersion: receivedVersion,
       progress: core.progress,
     };
   }

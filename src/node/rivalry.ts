@@ -18,7 +18,7 @@ export interface RivalryPort {
   readonly core: NodeCore;
   readonly isRoot: boolean;
   /** Whether a child has used a session of ours, so that we are known as the parent. */
-  isEstablished(): boolean;
+  readonly isEstablished: boolean;
   /** Asks whoever is there to announce itself, or to refuse us. */
   probe(): void;
   superseded(epoch: Epoch): void;
@@ -40,7 +40,7 @@ export class Rivalry {
 
   /** A child names a newer parent; `isCertain` when it obeys it. Returns whether our epoch was raised above that. */
   seen(epoch: Epoch, isCertain: boolean): boolean {
-    if (this.#port.isRoot && !this.#port.isEstablished()) {
+    if (this.#port.isRoot && !this.#port.isEstablished) {
       this.#outrank(epoch);
       return true;
     }

@@ -17,6 +17,7 @@ import {
 } from "../../machines/failure-detector.js";
 import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import { isTakeoverAllowed, noteTakeover, type TakeoverHistory } from "../../machines/takeover-limit.js";
+import type { Clock, Random } from "../health/clock.js";
 import { decodeFrame, encodeFrame } from "../protocol/codec.js";
 import {
   type Frame,
@@ -30,8 +31,8 @@ import {
 } from "../protocol/messages.js";
 import { broadcastSubject, downSubject, upSubject } from "../protocol/subjects.js";
 import type { Subscription } from "../transport/transport.js";
-import { Announcer } from "./announcer.js";
-import { Channel } from "./channel.js";
+import { Announcer, type AnnouncerPort } from "./announcer.js";
+import { Channel, type ChannelPort } from "./channel.js";
 import type { NodeCore } from "./core.js";
 import { RateLimit } from "./rate-limit.js";
 
@@ -66,13 +67,15 @@ const FENCE_INTERVAL_MS = 1_000;
 /** How long the parent has to answer, before the same word again is believed. Less than its interval between two. */
 const ANSWER_MS = 500;
 
-export class Uplink {
+export class Uplink implements ChannelPort, AnnouncerPort {
   readonly #core: NodeCore;
   readonly #port: UplinkPort;
   readonly #parentPath: string;
-  readonly #subscriptions: Subscription[] = [];
-  readonly #fenceLimit: RateLimit;
+  readonly #subject: string;
   readonly #announcer: Announcer;
+  #down: Subscription | null = null;
+  #broadcasts: Subscription | null = null;
+  #fenceLimit: RateLimit | null = null;
   channel: Channel | null = null;
   /** The latest session, also when it is over. */
   session = "";
@@ -93,9 +96,8 @@ export class Uplink {
     this.#core = core;
     this.#port = port;
     this.#parentPath = parentPath;
-    const { clock, random } = core.options;
-    this.#fenceLimit = new RateLimit(clock, FENCE_INTERVAL_MS);
-    this.#announcer = new Announcer({ clock, random, announce: (attempt) => this.#announce(attempt) });
+    this.#subject = upSubject(core.options.transport, core.path);
+    this.#announcer = new Announcer(this);
   }
 
   /** A session is open and the parent is not silent. */
@@ -120,10 +122,51 @@ export class Uplink {
   listen(): void {
     const { transport } = this.#core.options;
     const { path } = this.#core;
-    this.#subscriptions.push(
-      transport.subscribe(downSubject(transport, path), (payload) => this.#receive(payload)),
-      transport.subscribe(broadcastSubject(transport, this.#parentPath), (payload) => this.#receiveBroadcast(payload)),
-    );
+    this.#down = transport.subscribe(downSubject(transport, path), (payload) => this.#receive(payload));
+    const all = broadcastSubject(transport, this.#parentPath);
+    this.#broadcasts = transport.subscribe(all, (payload) => this.#receiveBroadcast(payload));
+  }
+
+  // Of the channel and of the announcer
+
+  get clock(): Clock {
+    return this.#core.options.clock;
+  }
+
+  get random(): Random {
+    return this.#core.options.random;
+  }
+
+  get maxPayloadBytes(): number {
+    return this.#core.options.transport.maxPayloadBytes;
+  }
+
+  get ackKind(): "ack.frame" {
+    return "ack.frame";
+  }
+
+  publish(frame: Uint8Array, ttlMs: number): void {
+    this.#core.publish(this.#subject, frame, ttlMs);
+  }
+
+  deliver(message: Message | UnknownMessage): void {
+    this.#port.deliver(message);
+  }
+
+  drop(reason: string): void {
+    this.#core.drop(this.#parentPath, reason);
+  }
+
+  credit(): number {
+    return this.#port.commandCredit();
+  }
+
+  onHeader(frame: Frame): void {
+    this.#port.acknowledged(frame);
+  }
+
+  overrun(): void {
+    this.lose();
   }
 
   /** Announces the node until a parent opens a session. */
@@ -181,8 +224,9 @@ export class Uplink {
 
   close(): void {
     this.#announcer.stop();
-    for (const subscription of this.#subscriptions) subscription.unsubscribe();
-    this.#subscriptions.length = 0;
+    this.#down?.unsubscribe();
+    this.#broadcasts?.unsubscribe();
+    this.#down = this.#broadcasts = null;
     this.channel?.close();
     this.channel = null;
     this.#detector = null;
@@ -190,10 +234,10 @@ export class Uplink {
 
   /** Lets the parent know that a newer one was seen at its path; it finds out whether that one lives. */
   tellNewerParent(parentEpoch: Epoch): void {
-    if (compareEpochs(parentEpoch, this.#parentEpoch) > 0) this.#announce(this.#announcer.attempt, parentEpoch);
+    if (compareEpochs(parentEpoch, this.#parentEpoch) > 0) this.announce(this.#announcer.attempt, parentEpoch);
   }
 
-  #announce(attempt: number, parentEpoch = this.#parentEpoch): void {
+  announce(attempt: number, parentEpoch = this.#parentEpoch): void {
     this.#tell({
       kind: "ready.announce",
       seq: 0,
@@ -362,7 +406,8 @@ export class Uplink {
     this.#isSilent = false;
     this.#detector = createDetector(this.#core.now(), 0);
     this.notePromise(message.nextInMs);
-    this.channel = this.#newChannel(message);
+    const { version, session, broadcastSeq } = message;
+    this.channel = new Channel(this, { version, session, broadcastStart: broadcastSeq });
     this.#port.opened({ budgetMs: message.initBudgetMs, sameParent });
   }
 
@@ -371,38 +416,19 @@ export class Uplink {
     return { boot: this.#parentBoot, session, broadcastSession: this.#broadcastSession, contested: false };
   }
 
-  #newChannel(message: InitOpen): Channel {
-    const { transport, clock } = this.#core.options;
-    const subject = upSubject(transport, this.#core.path);
-    return new Channel({
-      clock,
-      version: message.version,
-      session: message.session,
-      broadcastStart: message.broadcastSeq,
-      maxPayloadBytes: transport.maxPayloadBytes,
-      publish: (frame, ttlMs) => this.#core.publish(subject, frame, ttlMs),
-      deliver: (inbound) => this.#port.deliver(inbound),
-      drop: (reason) => this.#core.drop(this.#parentPath, reason),
-      ackKind: "ack.frame",
-      credit: () => this.#port.commandCredit(),
-      onHeader: (frame) => this.#port.acknowledged(frame),
-      overrun: () => this.lose(),
-    });
-  }
-
   /** A parent that speaks although it was superseded: when we were its child, two are known to be alive. */
   #fenceParent(boot: string): void {
     if (this.#former?.boot === boot && !this.#former.contested) {
       this.#takeovers = noteTakeover(this.#takeovers, this.#core.now());
       this.#former.contested = true;
     }
+    this.#fenceLimit ??= new RateLimit(this.clock, FENCE_INTERVAL_MS);
     if (this.#fenceLimit.allows(boot)) this.#tell({ kind: "error.fenced", seq: 0, boot, epoch: this.#parentEpoch });
   }
 
   /** Tells the parent something outside any session. */
   #tell(message: UpMessage): void {
-    const { transport } = this.#core.options;
     const header = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
-    this.#core.publish(upSubject(transport, this.#core.path), encodeFrame({ ...header, messages: [message] }));
+    this.#core.publish(this.#subject, encodeFrame({ ...header, messages: [message] }));
   }
 }

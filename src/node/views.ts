@@ -69,7 +69,7 @@ export function childView(link: ChildLink, nowMs: number): ChildView {
     epoch: formatEpoch(link.epoch),
     status: report === null ? null : toStatus(report),
     ageMs: report === null ? null : nowMs - reportAtMs,
-    pending: link.calls.size,
+    pending: link.pending,
   };
 }
 

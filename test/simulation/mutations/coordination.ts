@@ -95,8 +95,8 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/node/children.ts",
-        find: "return grantEpoch(this.#core.epoch, ++this.#grants);",
-        replace: "return grantEpoch(this.#core.epoch, 1);",
+        find: "return grantEpoch(this.core.epoch, ++this.#grants);",
+        replace: "return grantEpoch(this.core.epoch, 1);",
       },
     ],
   },
@@ -162,9 +162,13 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/node/pulse.ts",
-        find: "beat.promisedMs = growInterval(beat.promisedMs, this.#core.options.heartbeat);",
-        replace:
-          "beat.promisedMs = Math.min(growInterval(1, this.#core.options.heartbeat) + 1e9, this.#core.options.heartbeat.minMs);",
+        find: "this.#childrenMs = growInterval(this.#childrenMs, heartbeat);",
+        replace: "this.#childrenMs = Math.min(growInterval(1, heartbeat) + 1e9, heartbeat.minMs);",
+      },
+      {
+        file: "src/node/pulse.ts",
+        find: "this.#uplinkMs = growInterval(this.#uplinkMs, heartbeat);",
+        replace: "this.#uplinkMs = Math.min(growInterval(1, heartbeat) + 1e9, heartbeat.minMs);",
       },
     ],
   },
@@ -190,7 +194,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
         find: "    await withDeadline(core, accepted, this.#workPatience());\n",
         replace: "    void accepted;\n",
       },
-      { file: "src/node/departure.ts", find: "    this.#port.endCalls();\n", replace: "" },
+      { file: "src/node/departure.ts", find: '    this.#port.endCalls("the node is stopping");\n', replace: "" },
     ],
   },
   {

@@ -82,8 +82,8 @@ export const SUPERVISION_MUTATIONS: readonly Mutation[] = [
       },
       {
         file: "src/node/ending.ts",
-        find: "if (!supervision.hasActive) return this.#over(reason);",
-        replace: "if (!supervision.hasActive || this.#port.core.isOver) return this.#over(reason);",
+        find: "if (!owned.hasActive) return this.#over(reason);",
+        replace: "if (!owned.hasActive || this.#port.core.isOver) return this.#over(reason);",
       },
     ],
   },
