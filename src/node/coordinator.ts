@@ -8,7 +8,7 @@ import {
   type DegradedReason,
   degradedReasons,
 } from "../../machines/coordination.js";
-import { type CoordinationRun, runCoordination } from "./coordination-run.js";
+import { CoordinationRun } from "./coordination-run.js";
 import type { NodeCore } from "./core.js";
 import type { StateChange } from "./events.js";
 
@@ -41,7 +41,7 @@ export class Coordinator {
     this.#port = port;
     const { thresholds, initTimeoutMs, recoveryTimeoutMs, cleanupTimeoutMs } = core.options;
     const input = { thresholds, initTimeoutMs, recoveryTimeoutMs, cleanupTimeoutMs, hasUplink };
-    this.#run = runCoordination(core.path, core.options, input, this);
+    this.#run = new CoordinationRun(core.path, core.options, input, this);
   }
 
   get context(): CoordinationContext {
