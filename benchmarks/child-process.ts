@@ -65,3 +65,12 @@ export function closing<T extends { close(): Promise<unknown> }>(closable: T): T
     },
   });
 }
+
+/** Has `await using` dispose of several, the last one first. */
+export function together(...resources: readonly AsyncDisposable[]): AsyncDisposable {
+  return {
+    [Symbol.asyncDispose]: async () => {
+      for (const each of resources.toReversed()) await each[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -6,15 +6,17 @@ import { parseArgs } from "node:util";
 import { type Bench, takeReadings } from "./bench.js";
 import { codec } from "./codec.js";
 import { commands } from "./commands.js";
+import { deep } from "./deep.js";
 import { detection } from "./detection.js";
 import { type Environment, readEnvironment, toHeader } from "./environment.js";
 import { nodes } from "./nodes.js";
+import { overhead } from "./overhead.js";
 import { recovery } from "./recovery.js";
 import { readResults, type Result, saveResult, writeReport } from "./results.js";
 import { toRows } from "./rows.js";
 import { toTable } from "./table.js";
 
-const BENCHES: readonly Bench[] = [codec, commands, detection, nodes, recovery];
+const BENCHES: readonly Bench[] = [commands, deep, nodes, overhead, codec, detection, recovery];
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--save] [--runs N] [--operations N] [--minutes N] [--no-peers]
        npm run bench -- all      measures and saves everything, but what is marked * only with --minutes

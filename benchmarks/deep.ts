@@ -1,0 +1,147 @@
+/**
+ * One command after the other down a chain of nodes, answered by the node 1, 2, 4 or 6 levels below. Each level should
+ * cost what the first one costs. Over NATS every level is a process of its own.
+ */
+import { createNode, memoryTransport, type Node } from "fractal-tree";
+import { connectNats } from "fractal-tree/nats";
+import { startNatsServer } from "../test/support/nats-server.js";
+import type { Bench, BenchOptions, Goal, Measure, Reading } from "./bench.js";
+import { closing, forkProgram, together } from "./child-process.js";
+import { PAYLOAD } from "./payload.js";
+import { quantile } from "./rows.js";
+
+const DEPTHS = [1, 2, 4, 6] as const;
+const LEVELS = Math.max(...DEPTHS);
+const TRANSPORTS = ["memory", "NATS"] as const;
+const OPERATIONS = { memory: 2_000, NATS: 400 };
+/** Commands to one depth before it is the next one's turn. */
+const BLOCK = 50;
+
+export const deep: Bench = {
+  name: "deep",
+  question: "What does a command cost that goes through several levels?",
+  runs: 5,
+  warmsUp: true,
+  baseline: variantOf(1),
+  goals: goals(),
+  chart: TRANSPORTS.flatMap((transport) => [`${transport}, p50`, perLevel(transport)]),
+  notes: ["One command at a time; over NATS each level is a process of its own."],
+  stage,
+};
+
+function goals(): Bench["goals"] {
+  const linear: Goal = { of: "ratio", is: "<=", limit: 1.2 };
+  const deeper = DEPTHS.filter((depth) => depth > 1);
+  return Object.fromEntries(
+    TRANSPORTS.flatMap((transport) => deeper.map((depth) => [`${variantOf(depth)}, ${perLevel(transport)}`, linear])),
+  );
+}
+
+function variantOf(depth: number): string {
+  return depth === 1 ? "1 level" : `${depth} levels`;
+}
+
+function perLevel(transport: string): string {
+  return `${transport}, p50 for each level`;
+}
+
+async function stage({ operations }: BenchOptions, measure: Measure): Promise<void> {
+  await using memory = await memoryChain();
+  await using nats = await natsChain();
+  let latencies: Latencies = new Map();
+  await measure(
+    DEPTHS.map((depth) => ({
+      variant: variantOf(depth),
+      measure: async () => {
+        // The first subject of a run measures all depths, block by block in turn.
+        if (depth === DEPTHS[0]) latencies = await measureAll({ memory: memory.root, NATS: nats.root }, operations);
+        return TRANSPORTS.flatMap((transport) => toReadings(transport, depth, latencies));
+      },
+    })),
+  );
+}
+
+/** Microseconds by transport and depth. */
+type Latencies = ReadonlyMap<string, readonly number[]>;
+
+async function measureAll(roots: Readonly<Record<keyof typeof OPERATIONS, Node>>, operations: number | null) {
+  const latencies = new Map<string, number[]>();
+  for (const transport of TRANSPORTS) {
+    for (let done = 0; done < (operations ?? OPERATIONS[transport]); done += BLOCK) {
+      for (const depth of DEPTHS) {
+        const key = keyOf(transport, depth);
+        const taken = await block(roots[transport], pathDown(depth));
+        latencies.set(key, [...(latencies.get(key) ?? []), ...taken]);
+      }
+    }
+  }
+  return latencies;
+}
+
+async function block(root: Node, target: string): Promise<readonly number[]> {
+  const taken: number[] = [];
+  for (let n = 0; n < BLOCK; n++) {
+    const startedAtMs = performance.now();
+    await root.command(target, "echo", PAYLOAD);
+    taken.push((performance.now() - startedAtMs) * 1_000);
+  }
+  return taken;
+}
+
+function toReadings(transport: string, depth: number, latencies: Latencies): readonly Reading[] {
+  const p50 = quantile(latencies.get(keyOf(transport, depth)) ?? [], 0.5);
+  return [
+    { case: `${transport}, p50`, unit: "µs", value: p50 },
+    { case: perLevel(transport), unit: "µs", value: p50 / depth },
+  ];
+}
+
+function keyOf(transport: string, depth: number): string {
+  return `${transport} ${depth}`;
+}
+
+/** "n1.n2.n3" */
+function pathDown(depth: number): string {
+  return Array.from({ length: depth }, (_, place) => `n${place + 1}`).join(".");
+}
+
+interface Level {
+  readonly path: string;
+  readonly children: readonly string[];
+}
+
+/** Below the root. */
+const BELOW: readonly Level[] = Array.from({ length: LEVELS }, (_, place) => {
+  const depth = place + 1;
+  return { path: `bench.${pathDown(depth)}`, children: depth < LEVELS ? [`n${depth + 1}`] : [] };
+});
+
+const ROOT = { path: "bench", children: [{ id: "n1" }] };
+
+interface Chain extends AsyncDisposable {
+  readonly root: Node;
+}
+
+async function memoryChain(): Promise<Chain> {
+  const transport = memoryTransport();
+  const commands = { echo: (input: unknown) => input };
+  const root = createNode({ ...ROOT, transport });
+  const below = BELOW.map(({ path, children }) => {
+    return createNode({ path, transport, commands, children: children.map((id) => ({ id })) });
+  });
+  await Promise.all([root, ...below].map((node) => node.start()));
+  await root.until("SYNCHRONIZED", { timeoutMs: 10_000 });
+  return { root, ...together(...below, root) };
+}
+
+async function natsChain(): Promise<Chain> {
+  const server = await startNatsServer();
+  const servers = server.url;
+  const module = new URL("deep-worker.ts", import.meta.url);
+  const programs = BELOW.map((level) => forkProgram(module, { servers, ...level }));
+  const transport = closing(await connectNats({ servers, tree: "bench" }));
+  const root = createNode({ ...ROOT, transport });
+  await Promise.all([root.start(), ...programs.map((program) => program.message())]);
+  await root.until("SYNCHRONIZED", { timeoutMs: 30_000 });
+  return { root, ...together(server, transport, ...programs, root) };
+}
