@@ -6,14 +6,16 @@
  */
 import { Packr } from "msgpackr";
 import { UnsupportedPayloadError } from "../errors.js";
-import { DEPTH_MAX, isWellFormed } from "./well-formed.js";
+import { DEPTH_MAX, survey } from "./well-formed.js";
 
-/**
- * `skipValues` is documented by msgpackr but missing from its types. Without `useToJSON: false` it would call the property
- * `toJSON` of data that also has a property `constructor`, or no prototype.
- */
-const OPTIONS = { useRecords: false, mapsAsObjects: true, skipValues: [undefined], useToJSON: false } as object;
+/** Without `useToJSON: false` it would call the property `toJSON` of data that also has a property `constructor`, or no prototype. */
+const OPTIONS = { useRecords: false, mapsAsObjects: true, useToJSON: false };
 const packr = new Packr(OPTIONS);
+
+/** Omits what is undefined, which costs a sixth more. `skipValues` is documented by msgpackr but missing from its types. */
+const omitting = new Packr({ ...OPTIONS, skipValues: [undefined] } as object);
+
+const PAYLOADS = { allowTimestamps: true };
 
 /** Levels of a payload; one less than the check on arrival allows. */
 const PAYLOAD_DEPTH_MAX = DEPTH_MAX - 1;
@@ -32,9 +34,10 @@ export const UNDEFINED_PAYLOAD = new Uint8Array(0);
  */
 export function encodePayload(value: unknown, field: string): Uint8Array {
   if (value === undefined) return UNDEFINED_PAYLOAD;
+  hasUndefined = false;
   const found = faultOf(value, 0);
   if (found !== null) throw new UnsupportedPayloadError(`${field}${found.place}`, found.rule);
-  return packr.pack(value);
+  return (hasUndefined ? omitting : packr).pack(value);
 }
 
 /**
@@ -44,10 +47,11 @@ export function encodePayload(value: unknown, field: string): Uint8Array {
  */
 export function decodePayload(bytes: Uint8Array, field: string): unknown {
   if (bytes.length === 0) return undefined;
-  if (!isWellFormed(bytes, { allowTimestamps: true })) throw malformed(field);
+  const { end, hasBinary } = survey(bytes, 0, PAYLOADS);
+  if (end !== bytes.length) throw malformed(field);
   try {
     const value: unknown = packr.unpack(bytes);
-    return mayHoldBinary(bytes) ? withPlainBinary(value) : value;
+    return hasBinary ? withPlainBinary(value) : value;
   } catch {
     throw malformed(field);
   }
@@ -56,6 +60,9 @@ export function decodePayload(bytes: Uint8Array, field: string): unknown {
 function malformed(field: string): UnsupportedPayloadError {
   return new UnsupportedPayloadError(field, "is not a well-formed MessagePack payload");
 }
+
+/** A property of the value that was looked at last is undefined. */
+let hasUndefined = false;
 
 /** What keeps a value from travelling. */
 interface Fault {
@@ -115,15 +122,11 @@ function faultOfProperties(record: Record<string, unknown>, depth: number): Faul
     if (key === "__proto__") return { place: `.${key}`, rule: "is a reserved property name" };
     if (!key.isWellFormed()) return fault("has a property name with a lone surrogate");
     const value = record[key];
+    if (value === undefined) hasUndefined = true;
     const found = value === undefined ? null : faultOf(value, depth + 1);
     if (found !== null) return { ...found, place: `.${key}${found.place}` };
   }
   return null;
-}
-
-/** Whether a bin header can be anywhere: most payloads hold none, and the search is native. */
-function mayHoldBinary(bytes: Uint8Array): boolean {
-  return bytes.includes(0xc4) || bytes.includes(0xc5) || bytes.includes(0xc6);
 }
 
 /** Replaces Node's Buffers, which are views into the received message, by copies. */

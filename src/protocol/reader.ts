@@ -2,7 +2,7 @@
  * Reads the MessagePack types that envelopes are made of, and checks each value while it reads it: nothing is built of
  * what will be refused, and nothing is allocated for what a length only claims.
  */
-import { endOfValue } from "./well-formed.js";
+import { survey } from "./well-formed.js";
 
 /** Thrown for whatever does not fit, and caught by the codec; one for all, because its place is of no interest. */
 export const UNREADABLE = new Error("unreadable");
@@ -87,7 +87,7 @@ export class Reader {
 
   /** Passes one value of any type, as long as it is what it claims. */
   skip(): void {
-    this.#at = endOfValue(this.#bytes, this.#at, ENVELOPES);
+    this.#at = survey(this.#bytes, this.#at, ENVELOPES).end;
     if (this.#at === -1) throw UNREADABLE;
   }
 

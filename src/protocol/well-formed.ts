@@ -11,7 +11,15 @@ export interface WellFormedOptions {
   readonly allowTimestamps: boolean;
 }
 
-interface Cursor {
+/** What the walk found. */
+export interface Survey {
+  /** Where the value ends, or -1 when it is not allowed or its claimed lengths do not fit. */
+  end: number;
+  /** It holds binary somewhere. */
+  hasBinary: boolean;
+}
+
+interface Cursor extends Survey {
   /** Bytes that follow the header and are no values of their own. */
   skip: number;
   /** Values inside this one. */
@@ -20,25 +28,26 @@ interface Cursor {
 
 /** Whether `bytes` are exactly one value whose claimed lengths fit. */
 export function isWellFormed(bytes: Uint8Array, options: WellFormedOptions): boolean {
-  return endOfValue(bytes, 0, options) === bytes.length;
+  return survey(bytes, 0, options).end === bytes.length;
 }
 
-/** Where the value that begins at `start` ends, or -1 when it is not allowed or its claimed lengths do not fit. */
-export function endOfValue(bytes: Uint8Array, start: number, options: WellFormedOptions): number {
+/** Walks over the value that begins at `start`. */
+export function survey(bytes: Uint8Array, start: number, options: WellFormedOptions): Survey {
   const open: number[] = [];
-  const cursor: Cursor = { skip: 0, children: 0 };
+  const cursor: Cursor = { skip: 0, children: 0, end: -1, hasBinary: false };
   let at = start;
   while (at < bytes.length) {
     const headerBytes = readHeader(bytes, at, cursor, options);
     at += headerBytes + cursor.skip;
-    if (headerBytes === 0 || at > bytes.length || cursor.children > bytes.length - at) return -1;
+    if (headerBytes === 0 || at > bytes.length || cursor.children > bytes.length - at) return cursor;
     if (cursor.children > 0) {
-      if (open.push(cursor.children) > DEPTH_MAX) return -1;
+      if (open.push(cursor.children) > DEPTH_MAX) return cursor;
     } else if (closeValue(open)) {
-      return at;
+      cursor.end = at;
+      return cursor;
     }
   }
-  return -1;
+  return cursor;
 }
 
 /** One value ended; returns whether it was the outermost. */
@@ -94,14 +103,14 @@ function readLongHeader(
   if (size !== undefined) return skip(cursor, size, 1);
   switch (byte) {
     case 0xc4:
-    case 0xd9:
-      return skip(cursor, readUint(bytes, at, 1), 2);
     case 0xc5:
-    case 0xda:
-      return skip(cursor, readUint(bytes, at, 2), 3);
     case 0xc6:
+      cursor.hasBinary = true;
+      return readSized(bytes, at, byte - 0xc4, cursor);
+    case 0xd9:
+    case 0xda:
     case 0xdb:
-      return skip(cursor, readUint(bytes, at, 4), 5);
+      return readSized(bytes, at, byte - 0xd9, cursor);
     case 0xdc:
       return contain(cursor, readUint(bytes, at, 2), 3);
     case 0xdd:
@@ -113,6 +122,12 @@ function readLongHeader(
     default:
       return options.allowTimestamps ? readTimestamp(bytes, at, byte, cursor) : 0;
   }
+}
+
+/** Text or binary with a length of 1, 2 or 4 bytes. */
+function readSized(bytes: Uint8Array, at: number, sizeLog2: number, cursor: Cursor): number {
+  const size = 1 << sizeLog2;
+  return skip(cursor, readUint(bytes, at, size), 1 + size);
 }
 
 /** Timestamps are fixext 4, fixext 8 or ext 8 of 12 bytes, type -1. */
