@@ -6,6 +6,7 @@ import { randomId } from "../health/clock.js";
 import { FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
 import { NodeEmitter } from "./events.js";
 import type { Logger, ResolvedNodeOptions } from "./options.js";
+import { Retries } from "./retries.js";
 
 const NOTHING_DROPPED: ReadonlyMap<string, number> = new Map();
 
@@ -47,6 +48,7 @@ export class NodeCore {
   #dropped: Map<string, number> | null = null;
   #logged: Set<string> | null = null;
   #waits: Set<() => void> | null = null;
+  #retries: Retries | null = null;
   #owner: CoreOwner | null = null;
 
   constructor(options: ResolvedNodeOptions) {
@@ -54,6 +56,11 @@ export class NodeCore {
     this.path = options.path;
     this.boot = randomId(options.random, 12);
     this.log = options.logger ?? SILENT;
+  }
+
+  /** Made when the first call has to be sent again. */
+  get retries(): Retries {
+    return (this.#retries ??= new Retries(this));
   }
 
   /** Inbound messages dropped, by reason. */

@@ -250,7 +250,8 @@ class Dispatch implements CallSink {
     if (!idempotent || (status !== "notStarted" && status !== "unknown") || this.#port.core.isOver) return false;
     // One that joined and left is unknown until it joins again.
     const isRetryable = RETRYABLE.has(code) || (code === "UNKNOWN_CHILD" && this.#attempts > 0);
-    return isRetryable && this.#attempts < retry.attemptsMax;
+    if (!isRetryable || this.#attempts >= retry.attemptsMax) return false;
+    return this.#port.core.retries.hasRoom(this.#call.target);
   }
 
   #retryLater(refusal: Outcome): void {
@@ -259,7 +260,7 @@ class Dispatch implements CallSink {
     this.#delayMs = nextBackoffMs(retry, this.#delayMs, core.options.random());
     const leftMs = deadlineAtMs - core.now();
     const waitMs = Math.max(1, Math.ceil(Math.min(this.#delayMs, leftMs)));
-    this.#forgetWait = core.wait(() => this.#retry(refusal), waitMs);
+    this.#forgetWait = core.retries.wait(this.#call.target, () => this.#retry(refusal), waitMs);
   }
 
   #retry(refusal: Outcome): void {

@@ -110,7 +110,7 @@ export interface NodeOptions {
   readonly concurrency?: number;
   /** Calls that wait for a handler; beyond that they are answered "overloaded". @default 1_024 */
   readonly queueMax?: number;
-  /** Calls to one child (or to the parent) that wait for its credit. @default 4_096 */
+  /** Calls to one child (or to the parent) that wait for its credit, and as many that wait to be sent again. @default 4_096 */
   readonly linkQueueMax?: number;
   /** Outcomes kept to answer duplicates, at most; at least the latest half of them is kept. @default 10_000 */
   readonly outcomesMax?: number;

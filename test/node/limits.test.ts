@@ -103,6 +103,24 @@ describe("queues", () => {
     await world.settle(Promise.all(others));
   });
 
+  // Each that was refused waited for its next attempt, up to the deadline: a flood grew without bound at its caller.
+  test("no more idempotent commands than linkQueueMax wait to be sent again", async () => {
+    const world = new World();
+    const shop = world.node({ path: "shop", children: [{ id: "a" }], linkQueueMax: 5 });
+    const a = world.node({ path: "shop.a", concurrency: 1, queueMax: 2, commands: { hang: forever } });
+    await world.up(shop, a);
+    const command = { idempotent: true, timeoutMs: 10_000 };
+    const answers = Array.from({ length: 40 }, () => shop.tryCommand("a", "hang", {}, command));
+    const outcomes = await world.settle(Promise.all(answers));
+    const refused = outcomes.filter(({ status }) => status === "notStarted");
+    // Two were sent at once; five waited for credit, and five to try again.
+    expect(codes(outcomes)).toEqual({ OVERLOADED: 40 - 2 - 5 - 5, DEADLINE_EXCEEDED: 2 + 5 + 5 });
+    expect(refused.every(({ durationMs }) => durationMs === 0)).toBe(true);
+    // The places are free again.
+    const late = await world.settle(shop.tryCommand("a", "hang", {}, { idempotent: true, timeoutMs: 100 }));
+    expect(late).toMatchObject({ status: "timedOut" });
+  });
+
   test("an executor that many children ask at once refuses what is beyond queueMax", async () => {
     const world = new World();
     const ends = gate();
