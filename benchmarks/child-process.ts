@@ -11,6 +11,8 @@ process.on("exit", () => {
 export interface Program extends AsyncDisposable {
   /** The next message; rejects if the process ends without one. */
   message(): Promise<unknown>;
+  /** Sends it something and waits for the next message; see `answerParent`. */
+  ask(question: object): Promise<unknown>;
   /** Ends the process by SIGKILL and waits for its end. */
   kill(): Promise<void>;
 }
@@ -22,7 +24,12 @@ export function forkProgram(module: URL, input: object, flags: readonly string[]
   running.add(child);
   child.once("exit", () => running.delete(child));
   const kill = (): Promise<void> => endProcess(child);
-  return { message: () => nextMessage(child), kill, [Symbol.asyncDispose]: kill };
+  const ask = (question: object): Promise<unknown> => {
+    const answer = nextMessage(child);
+    child.send(question);
+    return answer;
+  };
+  return { message: () => nextMessage(child), ask, kill, [Symbol.asyncDispose]: kill };
 }
 
 /** The input given by `forkProgram`; from here on this process ends with the one that forked it. */
@@ -33,6 +40,11 @@ export function programInput(): unknown {
 
 export function reportToParent(message: object): void {
   process.send?.(message);
+}
+
+/** Answers whatever the process that forked this one asks, in turn. */
+export function answerParent(answer: (question: unknown) => object | Promise<object>): void {
+  process.on("message", async (question) => reportToParent(await answer(question)));
 }
 
 async function nextMessage(child: ChildProcess): Promise<unknown> {

@@ -9,14 +9,16 @@ import { commands } from "./commands.js";
 import { deep } from "./deep.js";
 import { detection } from "./detection.js";
 import { type Environment, readEnvironment, toHeader } from "./environment.js";
+import { fanout } from "./fanout.js";
 import { nodes } from "./nodes.js";
 import { overhead } from "./overhead.js";
+import { overload } from "./overload.js";
 import { recovery } from "./recovery.js";
 import { readResults, type Result, saveResult, writeReport } from "./results.js";
 import { toRows } from "./rows.js";
 import { toTable } from "./table.js";
 
-const BENCHES: readonly Bench[] = [commands, deep, nodes, overhead, codec, detection, recovery];
+const BENCHES: readonly Bench[] = [codec, commands, deep, detection, fanout, nodes, overhead, overload, recovery];
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--save] [--runs N] [--operations N] [--minutes N] [--no-peers]
        npm run bench -- all      measures and saves everything, but what is marked * only with --minutes
