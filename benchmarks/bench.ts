@@ -49,7 +49,7 @@ export interface Bench {
   readonly chart: readonly string[];
   /** What a reader of the results has to know beside the figures. */
   readonly notes?: readonly string[];
-  /** Whether it takes too long for `npm run bench -- all` unless that is told how many minutes it may take. */
+  /** Whether it takes so long that `npm run bench -- all` measures it only with `--long`. */
   readonly isLong?: boolean;
   /** Sets the stage, has the subjects measured, and clears up. */
   stage(options: BenchOptions, measure: Measure): Promise<void>;

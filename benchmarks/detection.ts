@@ -57,6 +57,7 @@ export const detection: Bench = {
   question: "How fast is a death noticed, how often is one imagined, and how long does recovery take?",
   runs: 1,
   warmsUp: false,
+  isLong: true,
   baseline: FIXED,
   goals: goals(),
   chart: [{}, { loss: 0.2 }, { stallMs: 5_000 }].map((level) => `${labelOf(level)}: kill to dead, p99`),

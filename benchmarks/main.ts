@@ -21,13 +21,14 @@ import { toTable } from "./table.js";
 const BENCHES: readonly Bench[] = [codec, commands, deep, detection, fanout, nodes, overhead, overload, recovery];
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--save] [--runs N] [--operations N] [--minutes N] [--no-peers]
-       npm run bench -- all      measures and saves everything, but what is marked * only with --minutes
+       npm run bench -- all      measures and saves everything, but what is marked * only with --long
        npm run bench -- report   writes benchmarks/RESULTS.md and the charts anew from what was saved
 
   --json          one line with an array of rows, instead of a table
   --save          replaces the benchmark's part of benchmarks/RESULTS.md, and its chart
   --runs          how often each variant is measured
   --operations    how much one measurement does: less is faster and noisier
+  --long          for "all": measures also what is marked *, which takes minutes each
   --no-peers      leaves out who must be installed first, to be compared with
   --minutes       how long a measurement takes that goes by time
 
@@ -76,14 +77,16 @@ async function report(): Promise<void> {
 }
 
 /** Each in a process of its own: none inherits another's heap, and one that fails does not stop the rest. */
-async function measureAll({ json, ...options }: Arguments): Promise<void> {
+async function measureAll({ json, long, ...options }: Arguments): Promise<void> {
   if (json) throw new UsageError("all saves what it measures: --json is for one benchmark");
+  const startedAtMs = performance.now();
   const failed: string[] = [];
-  for (const { name } of BENCHES.filter(({ isLong }) => isLong !== true || options.minutes !== null)) {
+  for (const { name } of BENCHES.filter(({ isLong }) => isLong !== true || long)) {
     const program = [...process.execArgv, fileURLToPath(import.meta.url), name, "--save", ...optionArgs(options)];
     const [code] = (await once(spawn(process.execPath, program, { stdio: "inherit" }), "exit")) as [number | null];
     if (code !== 0) failed.push(name);
   }
+  console.error(`all: took ${Math.round((performance.now() - startedAtMs) / 1_000)} s`);
   if (failed.length > 0) throw new Error(`could not be measured: ${failed.join(", ")}`);
 }
 
@@ -95,6 +98,7 @@ function parse(args: readonly string[]) {
       options: {
         json: { type: "boolean" },
         save: { type: "boolean" },
+        long: { type: "boolean" },
         "no-peers": { type: "boolean" },
         runs: { type: "string" },
         operations: { type: "string" },
@@ -106,6 +110,7 @@ function parse(args: readonly string[]) {
       name: positionals[0],
       json: values.json === true,
       save: values.save === true,
+      long: values.long === true,
       peers: values["no-peers"] !== true,
       runs: count("--runs", values.runs),
       operations: count("--operations", values.operations),
@@ -131,7 +136,7 @@ function positive(option: string, given: string | undefined): number | null {
 }
 
 /** What changes the figures, as it is written on the command line. */
-function optionArgs({ runs, operations, minutes, peers }: Omit<Arguments, "json">): readonly string[] {
+function optionArgs({ runs, operations, minutes, peers }: Omit<Arguments, "json" | "long">): readonly string[] {
   const options = Object.entries({ runs, operations, minutes }).filter(([, value]) => value !== null);
   return [...options.flatMap(([name, value]) => [`--${name}`, `${value}`]), ...(peers ? [] : ["--no-peers"])];
 }

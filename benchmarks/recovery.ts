@@ -32,6 +32,7 @@ export const recovery: Bench = {
   question: "How long does a crash go unnoticed, and how long does recovery take?",
   runs: 5,
   warmsUp: false,
+  isLong: true,
   baseline: null,
   goals: {},
   chart: [
