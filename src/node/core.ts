@@ -51,9 +51,9 @@ export class NodeCore {
   #retries: Retries | null = null;
   #owner: CoreOwner | null = null;
 
-  constructor(options: ResolvedNodeOptions) {
+  constructor(path: string, options: ResolvedNodeOptions) {
     this.options = options;
-    this.path = options.path;
+    this.path = path;
     this.boot = randomId(options.random, 12);
     this.log = options.logger ?? SILENT;
   }

@@ -147,7 +147,8 @@ export interface Node extends AsyncDisposable {
  * @throws InvalidOptionError, InvalidPathError
  */
 export function createNode(options: NodeOptions): Node {
-  return new RunningNode(new NodeRuntime(resolveNodeOptions(options)));
+  const resolved = resolveNodeOptions(options);
+  return new RunningNode(new NodeRuntime(options.path, resolved));
 }
 
 class RunningNode implements Node {

@@ -20,6 +20,7 @@ import {
   resolveSupervision,
   type SupervisionOptions,
 } from "./child-options.js";
+import { shareOptions, sharedOptions } from "./shared-options.js";
 import {
   assertThreshold,
   assertTransport,
@@ -128,8 +129,8 @@ export interface NodeOptions {
   readonly random?: Random;
 }
 
+/** What nodes that are made alike have in common. */
 export interface ResolvedNodeOptions {
-  readonly path: string;
   readonly transport: Transport;
   readonly children: readonly ResolvedChildSpec[];
   readonly supervision: ResolvedSupervision;
@@ -203,16 +204,23 @@ const CLOCK_METHODS = ["now", "wallNow", "setTimeout", "clearTimeout", "defer"];
  * @throws InvalidOptionError, InvalidPathError
  */
 export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
-  const { path, transport, clock = realClock, random = Math.random } = record("options", options);
-  known("options", options, OPTION_NAMES);
+  const { path } = record("options", options);
+  const shared = sharedOptions(options);
+  if (shared === undefined) known("options", options, OPTION_NAMES);
   assertPath("path", path);
+  return shared ?? resolveAnew(options);
+}
+
+function resolveAnew(options: NodeOptions): ResolvedNodeOptions {
+  const { transport, clock = realClock, random = Math.random } = options;
   assertTransport(transport);
+  assertCommands("commands", options.commands ?? {});
+  assertCommands("requests", options.requests ?? {});
   const resolved: ResolvedNodeOptions = {
-    path,
     transport,
     ...resolveChildren(options),
-    commands: options.commands ?? {},
-    requests: options.requests ?? {},
+    commands: { ...options.commands },
+    requests: { ...options.requests },
     treeId: options.treeId ?? transport.tree,
     ...resolveTimes(options),
     ...resolveBounds(options),
@@ -226,6 +234,7 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     random: callable("random", random),
   };
   assertRelations(resolved);
+  shareOptions(options, resolved);
   return resolved;
 }
 
@@ -313,6 +322,4 @@ function assertRelations(options: ResolvedNodeOptions): void {
   if (typeof treeId !== "string" || treeId.length < 1 || treeId.length > 64) {
     throw new InvalidOptionError("treeId", treeId, "a string of 1 to 64 characters");
   }
-  assertCommands("commands", options.commands);
-  assertCommands("requests", options.requests);
 }

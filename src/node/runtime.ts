@@ -77,8 +77,8 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   #connection: Subscription | null = null;
   #isCountScheduled = false;
 
-  constructor(options: ResolvedNodeOptions) {
-    this.core = new NodeCore(options);
+  constructor(path: string, options: ResolvedNodeOptions) {
+    this.core = new NodeCore(path, options);
     const { core } = this;
     const parent = parentPath(core.path);
     this.children = new Children(core, new ChildInbox(this));
@@ -229,7 +229,8 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   }
 
   async #rootEpoch(): Promise<number> {
-    const { epochStore, clock, path } = this.core.options;
+    const { epochStore, clock } = this.core.options;
+    const { path } = this.core;
     if (epochStore === null) return Math.floor(clock.wallNow());
     return positiveInteger("epochStore.next()", await epochStore.next(path, 1));
   }
@@ -245,7 +246,8 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   }
 
   #newExecutor(commands: Commands): Executor {
-    const { clock, concurrency, queueMax, outcomesMax, outcomesMaxBytes, path } = this.core.options;
+    const { clock, concurrency, queueMax, outcomesMax, outcomesMaxBytes } = this.core.options;
+    const { path } = this.core;
     return new Executor({
       clock,
       concurrency,

@@ -2,13 +2,15 @@
 import { rethrowLater } from "./subscriptions.js";
 import type { Subscription } from "./transport.js";
 
-export class ConnectionListeners {
-  readonly #listeners = new Set<{ readonly call: (connected: boolean) => void }>();
+type Call = (connected: boolean) => void;
 
-  add(call: (connected: boolean) => void): Subscription {
-    const entry = { call };
-    this.#listeners.add(entry);
-    return { unsubscribe: () => void this.#listeners.delete(entry) };
+export class ConnectionListeners {
+  readonly #listeners = new Set<ConnectionListener>();
+
+  add(call: Call): Subscription {
+    const listener = new ConnectionListener(this.#listeners, call);
+    this.#listeners.add(listener);
+    return listener;
   }
 
   notify(connected: boolean): void {
@@ -19,5 +21,19 @@ export class ConnectionListeners {
         rethrowLater(error);
       }
     }
+  }
+}
+
+class ConnectionListener implements Subscription {
+  readonly call: Call;
+  readonly #all: Set<ConnectionListener>;
+
+  constructor(all: Set<ConnectionListener>, call: Call) {
+    this.#all = all;
+    this.call = call;
+  }
+
+  unsubscribe(): void {
+    this.#all.delete(this);
   }
 }

@@ -10,7 +10,7 @@ import type { Clock } from "../health/clock.js";
 import { realClock } from "../health/real-clock.js";
 import { assertToken } from "../protocol/path.js";
 import { ConnectionListeners } from "./connection-listeners.js";
-import { deliver, type ListenerSet, SubscriptionTable, tailPatternsOf } from "./subscriptions.js";
+import { type ListenerSet, SubscriptionTable, tailPatternsOf } from "./subscriptions.js";
 import type { MessageListener, Subscription, Transport } from "./transport.js";
 
 export interface MemoryTransportOptions {
@@ -55,15 +55,14 @@ class MemoryTransport implements Transport {
   readonly tree: string;
   readonly maxPayloadBytes: number;
   readonly #clock: Clock;
-  readonly #exact = new Map<string, ListenerSet>();
   /** By everything before the `*`. */
   readonly #wildcards = new Map<string, ListenerSet>();
   /** By subjects that end in `>`. */
   readonly #tails = new Map<string, ListenerSet>();
   readonly #connectionListeners = new ConnectionListeners();
   readonly #subscriptions = new SubscriptionTable({
-    opened: (set) => void this.#indexOf(set).set(keyOf(set.subject), set),
-    closed: (set) => void this.#indexOf(set).delete(keyOf(set.subject)),
+    opened: (set) => void this.#indexOf(set)?.set(keyOf(set.subject), set),
+    closed: (set) => void this.#indexOf(set)?.delete(keyOf(set.subject)),
   });
   #queue: Message[] = [];
   #closed = false;
@@ -82,7 +81,7 @@ class MemoryTransport implements Transport {
   publish(subject: string, payload: Uint8Array): void {
     if (this.#closed) throw new TransportClosedError();
     if (payload.length > this.maxPayloadBytes) throw new PayloadTooLargeError(payload.length, this.maxPayloadBytes);
-    const exact = this.#exact.get(subject);
+    const exact = this.#subscriptions.get(subject);
     const wildcard = this.#wildcards.get(prefixOf(subject));
     const tails = this.#tails.size === 0 ? NONE : this.#tailsOf(subject);
     if (exact === undefined && wildcard === undefined && tails.length === 0) return;
@@ -112,9 +111,9 @@ class MemoryTransport implements Transport {
     const batch = this.#queue;
     this.#queue = [];
     for (const { subject, payload, stamp, exact, wildcard, tails } of batch) {
-      if (exact !== undefined) deliver(exact, payload, subject, stamp);
-      if (wildcard !== undefined) deliver(wildcard, payload, subject, stamp);
-      for (const tail of tails) deliver(tail, payload, subject, stamp);
+      exact?.deliver(payload, subject, stamp);
+      wildcard?.deliver(payload, subject, stamp);
+      for (const tail of tails) tail.deliver(payload, subject, stamp);
     }
   }
 
@@ -123,9 +122,10 @@ class MemoryTransport implements Transport {
     return sets.filter((set) => set !== undefined);
   }
 
-  #indexOf({ subject }: ListenerSet): Map<string, ListenerSet> {
+  /** Where a pattern is found. */
+  #indexOf({ subject }: ListenerSet): Map<string, ListenerSet> | null {
     if (subject.endsWith(">")) return this.#tails;
-    return subject.endsWith("*") ? this.#wildcards : this.#exact;
+    return subject.endsWith("*") ? this.#wildcards : null;
   }
 }
 

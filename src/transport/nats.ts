@@ -15,7 +15,7 @@ import { ConnectionListeners } from "./connection-listeners.js";
 import type { NatsConnectionLike, NatsStatusLike } from "./nats-connection.js";
 import { Outbox } from "./outbox.js";
 import { refusalIn, Refusals, warnOfRefusal } from "./refusals.js";
-import { deliver, type ListenerSet, rethrowLater, SubscriptionTable } from "./subscriptions.js";
+import { type ListenerSet, rethrowLater, SubscriptionTable } from "./subscriptions.js";
 import type { MessageListener, PublishOptions, Subscription, Transport } from "./transport.js";
 
 /** How long `close()` waits for the server to confirm what was published; it may never do so on a half-open socket. */
@@ -195,7 +195,7 @@ export class NatsTransport implements Transport {
     return (error, message) => {
       // Refused: the client has dropped it, and reports the error as a status too.
       if (error !== null) this.#subscriptionRefused(set);
-      else deliver(set, message.data, message.subject, this.#subscriptions.stamp());
+      else set.deliver(message.data, message.subject, this.#subscriptions.stamp());
     };
   }
 

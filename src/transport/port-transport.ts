@@ -7,7 +7,7 @@
  */
 import { PayloadTooLargeError, TransportClosedError } from "../errors.js";
 import { ConnectionListeners } from "./connection-listeners.js";
-import { deliver, type ListenerSet, SubscriptionTable } from "./subscriptions.js";
+import { type ListenerSet, SubscriptionTable } from "./subscriptions.js";
 import type { MessageListener, PublishOptions, Subscription, Transport } from "./transport.js";
 
 /** One end of a channel that carries structured clones in order. */
@@ -160,7 +160,7 @@ export class PortTransport implements Transport {
     this.#flow.received(payload);
     const set = typeof pattern === "string" ? this.#sets.get(pattern) : undefined;
     if (set === undefined || typeof subject !== "string" || !(payload instanceof Uint8Array)) return;
-    deliver(set, payload, subject, this.#subscriptions.stamp());
+    set.deliver(payload, subject, this.#subscriptions.stamp());
   }
 
   #setConnected(connected: boolean): void {

@@ -10,15 +10,72 @@ import type { MessageListener, Subscription } from "./transport.js";
 
 const SUBJECT = /^[^\s.*>]+(?:\.[^\s.*>]+)*(?:\.[*>])?$/;
 
-/** The listeners of one subject. */
-export interface ListenerSet {
+/** The listeners of one subject: mostly one, which needs no Set. */
+export class ListenerSet {
   readonly subject: string;
-  readonly entries: Set<ListenerEntry>;
+  #listenings: Listening | Set<Listening> | null = null;
+
+  constructor(subject: string) {
+    this.subject = subject;
+  }
+
+  get isEmpty(): boolean {
+    return this.#listenings === null;
+  }
+
+  add(listening: Listening): void {
+    if (this.#listenings === null) this.#listenings = listening;
+    else if (this.#listenings instanceof Set) this.#listenings.add(listening);
+    else this.#listenings = new Set([this.#listenings, listening]);
+  }
+
+  /** Returns whether it was there. */
+  remove(listening: Listening): boolean {
+    const listenings = this.#listenings;
+    const isThere = listenings instanceof Set ? listenings.delete(listening) : listenings === listening;
+    if (isThere && (!(listenings instanceof Set) || listenings.size === 0)) this.#listenings = null;
+    return isThere;
+  }
+
+  clear(): void {
+    if (this.#listenings instanceof Set) this.#listenings.clear();
+    this.#listenings = null;
+  }
+
+  /** Hands a message to the listeners that were there when it was stamped. */
+  deliver(payload: Uint8Array, subject: string, stamp: number): void {
+    const listenings = this.#listenings;
+    if (listenings instanceof Set) for (const listening of listenings) listening.hear(payload, subject, stamp);
+    else listenings?.hear(payload, subject, stamp);
+  }
 }
 
-interface ListenerEntry {
-  readonly listener: MessageListener;
-  readonly sinceStamp: number;
+/** One listener of one subject. */
+class Listening implements Subscription {
+  readonly #table: SubscriptionTable;
+  readonly #listener: MessageListener;
+  readonly #sinceStamp: number;
+  readonly set: ListenerSet;
+
+  constructor(table: SubscriptionTable, set: ListenerSet, listener: MessageListener, sinceStamp: number) {
+    this.#table = table;
+    this.set = set;
+    this.#listener = listener;
+    this.#sinceStamp = sinceStamp;
+  }
+
+  hear(payload: Uint8Array, subject: string, stamp: number): void {
+    if (this.#sinceStamp >= stamp) return;
+    try {
+      this.#listener(payload, subject);
+    } catch (error) {
+      rethrowLater(error);
+    }
+  }
+
+  unsubscribe(): void {
+    this.#table.remove(this);
+  }
 }
 
 export interface SubscriptionHooks {
@@ -42,6 +99,11 @@ export class SubscriptionTable {
     return ++this.#stamp;
   }
 
+  /** The listeners of a subject or pattern. */
+  get(subject: string): ListenerSet | undefined {
+    return this.#sets.get(subject);
+  }
+
   sets(): Iterable<ListenerSet> {
     return this.#sets.values();
   }
@@ -50,28 +112,29 @@ export class SubscriptionTable {
     if (!SUBJECT.test(subject))
       throw new InvalidOptionError("subject", subject, "tokens joined by dots, the last may be * or >");
     const set = this.#sets.get(subject) ?? this.#open(subject);
-    const entry = { listener, sinceStamp: this.#stamp };
-    set.entries.add(entry);
-    return { unsubscribe: () => this.#remove(set, entry) };
+    const listening = new Listening(this, set, listener, this.#stamp);
+    set.add(listening);
+    return listening;
+  }
+
+  remove(listening: Listening): void {
+    const { set } = listening;
+    if (set.remove(listening) && set.isEmpty) this.#close(set);
   }
 
   clear(): void {
     for (const set of this.#sets.values()) {
-      set.entries.clear();
+      set.clear();
       this.#close(set);
     }
   }
 
   #open(subject: string): ListenerSet {
-    const set: ListenerSet = { subject, entries: new Set() };
+    const set = new ListenerSet(subject);
     // The hook first: if it throws, nothing was added.
     this.#hooks.opened(set);
     this.#sets.set(subject, set);
     return set;
-  }
-
-  #remove(set: ListenerSet, entry: ListenerEntry): void {
-    if (set.entries.delete(entry) && set.entries.size === 0) this.#close(set);
   }
 
   #close(set: ListenerSet): void {
@@ -94,18 +157,6 @@ export function nearPatternsOf(subject: string): readonly string[] {
 export function* tailPatternsOf(subject: string): Generator<string> {
   for (let dot = subject.indexOf("."); dot !== -1; dot = subject.indexOf(".", dot + 1)) {
     yield `${subject.slice(0, dot)}.>`;
-  }
-}
-
-/** Hands a message to the listeners that were there when it was stamped. */
-export function deliver(set: ListenerSet, payload: Uint8Array, subject: string, stamp: number): void {
-  for (const { listener, sinceStamp } of set.entries) {
-    if (sinceStamp >= stamp) continue;
-    try {
-      listener(payload, subject);
-    } catch (error) {
-      rethrowLater(error);
-    }
   }
 }
 

@@ -274,3 +274,35 @@ describe("calls", () => {
     expect(shop.state).toBe("SYNCHRONIZED");
   });
 });
+
+describe("nodes that are made alike", () => {
+  test("have their own options as soon as something in them differs, also when it was changed in place", async () => {
+    const world = new World();
+    const commands: Record<string, () => string> = { first: () => "a" };
+    const children = [{ id: "a" }];
+    const limits = { commands, children, heartbeat: { minMs: 100, maxMs: 200 } };
+    const shop = world.node({ ...limits, path: "shop" });
+    const fair = world.node({ ...limits, path: "fair" });
+    commands["second"] = () => "b";
+    children.push({ id: "b" });
+    limits.heartbeat.minMs = 150;
+    const mall = world.node({ ...limits, path: "mall" });
+    const childIds = (node: Node) => node.children().map(({ id }) => id);
+    expect([childIds(shop), childIds(fair), childIds(mall)]).toEqual([["a"], ["a"], ["a", "b"]]);
+    limits.heartbeat.minMs = 300;
+    expect(() => world.node({ ...limits, path: "pier" })).toThrow("heartbeat.maxMs");
+  });
+
+  test("share no handlers that were added in between", async () => {
+    const world = new World();
+    const commands: Record<string, () => string> = { first: () => "a" };
+    const shop = world.node({ path: "shop", children: [{ id: "a" }, { id: "b" }] });
+    const a = world.node({ path: "shop.a", commands });
+    commands["second"] = () => "b";
+    const b = world.node({ path: "shop.b", commands });
+    await world.up(shop, a, b);
+    expect(await world.settle(shop.command("b", "second"))).toBe("b");
+    expect(await world.settle(shop.tryCommand("a", "second"))).toMatchObject({ error: { code: "UNKNOWN_COMMAND" } });
+    expect(() => world.node({ path: "shop.c", commands, unheardOf: 1 } as never)).toThrow("unheardOf");
+  });
+});
