@@ -16,9 +16,10 @@ import { overload } from "./overload.js";
 import { recovery } from "./recovery.js";
 import { readResults, type Result, saveResult, writeReport } from "./results.js";
 import { toRows } from "./rows.js";
+import { soak } from "./soak.js";
 import { toTable } from "./table.js";
 
-const BENCHES: readonly Bench[] = [codec, commands, deep, detection, fanout, nodes, overhead, overload, recovery];
+const BENCHES: readonly Bench[] = [codec, commands, deep, detection, fanout, nodes, overhead, overload, recovery, soak];
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--save] [--runs N] [--operations N] [--minutes N] [--no-peers]
        npm run bench -- all      measures and saves everything, but what is marked * only with --long

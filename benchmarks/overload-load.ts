@@ -18,14 +18,8 @@ export interface LoadOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly command?: CommandOptions;
-  /** A second of the load is over: what completed in it. */
-  readonly onSecond?: (second: LoadSecond) => void;
-}
-
-export interface LoadSecond {
-  readonly completed: number;
-  /** From the call to the outcome, milliseconds, of what completed. */
-  readonly latenciesMs: readonly number[];
+  /** A command completed, so long after its call. */
+  readonly onCompleted?: (durationMs: number) => void;
 }
 
 export interface Tally {
@@ -39,8 +33,6 @@ export interface Tally {
   /** Any other outcome than these, by its code. */
   readonly others: ReadonlyMap<string, number>;
   readonly mostPending: number;
-  /** Of what completed, in order of completion, milliseconds. */
-  readonly latenciesMs: readonly number[];
 }
 
 /** Called in one turn, at most: what is answered meanwhile must be read. */
@@ -72,35 +64,29 @@ export class Load {
   }
 
   /** Calls for a time, and waits until everything has its outcome. */
-  async offer({ rate, seconds, command = {}, onSecond = () => {} }: LoadOptions): Promise<Tally> {
+  async offer({ rate, seconds, command = {}, onCompleted = () => {} }: LoadOptions): Promise<Tally> {
     const startedAtMs = performance.now();
-    const latenciesMs: number[] = [];
     const others = new Map<string, number>();
-    let [offered, shed, mostPending, told] = [0, 0, 0, 0];
+    let [offered, completed, shed, mostPending] = [0, 0, 0, 0];
     const settled = (outcome: CommandOutcome): void => {
-      if (outcome.status === "completed") latenciesMs.push(outcome.durationMs);
-      else if (outcome.status === "notStarted" && outcome.error.code === "OVERLOADED") shed++;
+      if (outcome.status === "completed") {
+        completed++;
+        onCompleted(outcome.durationMs);
+      } else if (outcome.status === "notStarted" && outcome.error.code === "OVERLOADED") shed++;
       else others.set(outcome.error.code, (others.get(outcome.error.code) ?? 0) + 1);
     };
-    let second = 1;
     for (let elapsedMs = 0; elapsedMs < seconds * 1_000; elapsedMs = performance.now() - startedAtMs) {
       // Not after the calls: what is refused at once has settled by the next turn.
       mostPending = Math.max(mostPending, this.#pending);
       const due = Math.min(TURN_CALLS_MAX, Math.floor((elapsedMs * rate) / 1_000) - offered);
       for (let n = 0; n < due; n++) void this.#call(command).then(settled);
       offered += Math.max(0, due);
-      if (elapsedMs >= second * 1_000) {
-        second++;
-        onSecond({ completed: latenciesMs.length - told, latenciesMs: latenciesMs.slice(told) });
-        told = latenciesMs.length;
-      }
       await turn();
     }
     const tookSeconds = (performance.now() - startedAtMs) / 1_000;
-    const completedMeanwhile = latenciesMs.length;
+    const completedMeanwhile = completed;
     while (this.#pending > 0) await turn();
-    const completed = latenciesMs.length;
-    return { offered, seconds: tookSeconds, completed, completedMeanwhile, shed, others, mostPending, latenciesMs };
+    return { offered, seconds: tookSeconds, completed, completedMeanwhile, shed, others, mostPending };
   }
 
   async #call(options: CommandOptions): Promise<CommandOutcome> {

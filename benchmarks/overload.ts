@@ -82,37 +82,43 @@ async function measureOverload(work: Work, seconds: number): Promise<readonly Re
   await load.capacity(CALLERS, CAPACITY_SECONDS);
   const capacity = await load.capacity(CALLERS, CAPACITY_SECONDS);
   const before = { worker: (await worker.ask({})) as WorkerReport, heapBytes: heapBytes() };
-  const tally = await load.offer({ rate: TIMES * capacity, seconds });
+  const latenciesMs: number[] = [];
+  const onCompleted = (durationMs: number): void => void latenciesMs.push(durationMs);
+  const tally = await load.offer({ rate: TIMES * capacity, seconds, onCompleted });
   const after = { worker: (await worker.ask({})) as WorkerReport, heapBytes: heapBytes() };
-  return toReadings(work, capacity, tally, before, after);
+  return [
+    ...toReadings(work, capacity, tally, latenciesMs),
+    { case: "run more than once", unit: "", value: after.worker.repeated },
+    { case: "heap of the caller, growth", unit: "MiB", value: mebibytes(after.heapBytes - before.heapBytes) },
+    {
+      case: "heap of the worker, growth",
+      unit: "MiB",
+      value: mebibytes(after.worker.heapBytes - before.worker.heapBytes),
+    },
+  ];
 }
 
-interface Seen {
-  readonly worker: WorkerReport;
-  readonly heapBytes: number;
+function mebibytes(bytes: number): number {
+  return bytes / 2 ** 20;
 }
 
 function toReadings(
   { concurrency }: Work,
   capacity: number,
-  tally: Tally,
-  before: Seen,
-  after: Seen,
+  { offered, seconds, completed, completedMeanwhile, shed, mostPending }: Tally,
+  latenciesMs: readonly number[],
 ): readonly Reading[] {
-  const { offered, seconds, completed, completedMeanwhile, shed, mostPending, latenciesMs } = tally;
   const rate = completedMeanwhile / seconds;
   const pendingMax = LINK_QUEUE_MAX + QUEUE_MAX + concurrency;
   const p99Ms = quantile(latenciesMs, 0.99);
   const third = Math.floor(latenciesMs.length / 3);
   const lastMs = quantile(latenciesMs.slice(-third), 0.99);
-  const growth = (seen: (at: Seen) => number): number => (seen(after) - seen(before)) / 2 ** 20;
   return [
     { case: "capacity", unit: "1/s", value: capacity },
     { case: "offered, of its capacity", unit: "×", value: offered / seconds / capacity },
     { case: "completed, of its capacity", unit: "×", value: rate / capacity },
     { case: "shed with OVERLOADED", unit: "", value: shed },
     { case: "accepted and lost", unit: "", value: offered - shed - completed },
-    { case: "run more than once", unit: "", value: after.worker.repeated },
     { case: "most pending, of the queues' limits", unit: "×", value: mostPending / pendingMax },
     { case: "p50 of accepted commands", unit: "ms", value: quantile(latenciesMs, 0.5) },
     { case: "p99 of accepted commands", unit: "ms", value: p99Ms },
@@ -122,7 +128,5 @@ function toReadings(
       unit: "×",
       value: lastMs / quantile(latenciesMs.slice(0, third), 0.99),
     },
-    { case: "heap of the caller, growth", unit: "MiB", value: growth((at) => at.heapBytes) },
-    { case: "heap of the worker, growth", unit: "MiB", value: growth((at) => at.worker.heapBytes) },
   ];
 }
