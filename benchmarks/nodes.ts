@@ -1,28 +1,53 @@
 /**
- * What a node costs that does nothing: a tree of 100 mids with 100 leaves each in a process of its own, over the memory
- * transport. The heap counts what is still reachable after a collection, less what was so before the first node.
+ * What a node costs that does nothing: trees of a root, mids, and a hundred leaves below each of them, each tree in a process
+ * of its own, over the memory transport and with heartbeats. The heap counts what is still reachable after a collection,
+ * less what was so before the first node.
  */
-import type { Bench, BenchOptions, Measure, Reading } from "./bench.js";
+import type { Bench, BenchOptions, Goal, Measure, Reading, Subject } from "./bench.js";
 import { forkProgram } from "./child-process.js";
 
-const LEAVES = 10_000;
+const SIZES = [1_000, 10_000, 100_000] as const;
+/** The one that is watched while it idles. */
+const IDLE_LEAVES = 10_000;
 
 export const nodes: Bench = {
   name: "nodes",
-  question: "What does an idle node cost in memory and CPU, and how fast does a tree of 10,000 leaves get ready?",
-  runs: 3,
+  question: "What does an idle node cost in memory and CPU, and how fast is a tree of 1,000 to 100,000 leaves ready?",
+  runs: 5,
   warmsUp: false,
   baseline: null,
-  goals: {},
-  chart: ["heap per idle node", "creation to SYNCHRONIZED", "CPU of the idle tree over 10 s"],
+  goals: goals(),
+  chart: ["heap per leaf", "creation to SYNCHRONIZED, per leaf"],
+  notes: ["The heap per leaf holds also its place at its parent, and its share of the nodes above it."],
   stage,
 };
 
+function goals(): Readonly<Record<string, Goal | readonly Goal[]>> {
+  const atMost = (limit: number): Goal => ({ of: "value", is: "<=", limit });
+  const linear: Goal = { of: "ratio", is: "<=", limit: 1.2, against: nameOf(10_000) };
+  const [small, middle, large] = SIZES.map(nameOf);
+  return {
+    [`${small}, heap per leaf`]: atMost(6_000),
+    [`${middle}, heap per leaf`]: atMost(6_000),
+    [`${large}, heap per leaf`]: [atMost(6_000), linear],
+    [`${large}, creation to SYNCHRONIZED`]: atMost(7_000),
+    [`${large}, creation to SYNCHRONIZED, per leaf`]: linear,
+    [`${middle}, CPU of the idle tree over 8 s`]: atMost(2),
+  };
+}
+
+function nameOf(leaves: number): string {
+  return `${leaves.toLocaleString("en")} leaves`;
+}
+
 async function stage({ operations }: BenchOptions, measure: Measure): Promise<void> {
-  await measure([{ variant: "", measure: () => measureTree(operations ?? LEAVES) }]);
+  const sizes = operations === null ? SIZES : [operations];
+  await measure(sizes.map((leaves): Subject => ({ variant: nameOf(leaves), measure: () => measureTree(leaves) })));
 }
 
 async function measureTree(leaves: number): Promise<readonly Reading[]> {
-  await using program = forkProgram(new URL("nodes-tree.ts", import.meta.url), { leaves }, ["--expose-gc"]);
+  const flags = ["--expose-gc", "--max-old-space-size=8192"];
+  const input = { leaves, isIdleMeasured: leaves === IDLE_LEAVES };
+  await using program = forkProgram(new URL("nodes-tree.ts", import.meta.url), input, flags);
   return (await program.message()) as readonly Reading[];
 }

@@ -8,7 +8,7 @@ import { startNatsServer } from "../test/support/nats-server.js";
 import type { Bench, BenchOptions, Goal, Measure, Reading } from "./bench.js";
 import { closing, forkProgram, type Program } from "./child-process.js";
 import { heapBytes } from "./overload-heap.js";
-import { Load, type Tally, type WorkerReport } from "./overload-load.js";
+import { Load, type LoadOptions, type Tally, type WorkerReport } from "./overload-load.js";
 import { median, quantile } from "./rows.js";
 
 const MINUTES = 30;
@@ -51,9 +51,10 @@ export const soak: Bench = {
 
 /** What was seen in one slice of the time. */
 interface Slice {
+  readonly tally: Tally;
+  /** Measured when all is answered: what was under way would hide what is left of it. */
   readonly callerBytes: number;
-  readonly workerBytes: number;
-  readonly rate: number;
+  readonly worker: WorkerReport;
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
@@ -74,108 +75,80 @@ async function measureSoak(seconds: number): Promise<readonly Reading[]> {
   const load = new Load(node, "worker");
   await load.capacity(CALLERS, PEAK_SECONDS);
   const peak = await load.capacity(CALLERS, PEAK_SECONDS);
-  const slicer = new Slicer(worker, (seconds * 1_000) / SLICES);
-  const warmUpSeconds = seconds / SLICES;
-  const onCompleted = (durationMs: number): void => slicer.note(durationMs);
-  const tally = await load.offer({ rate: peak * SHARE, seconds: seconds + warmUpSeconds, onCompleted });
-  const slices = await slicer.end();
-  const { repeated } = (await worker.ask({})) as WorkerReport;
-  return [{ case: "peak rate", unit: "1/s", value: peak }, ...ofTally(tally, repeated), ...ofSlices(slices.slice(1))];
+  const slices: Slice[] = [];
+  for (let place = 0; place <= SLICES; place++) {
+    const slice = await measureSlice(load, worker, { rate: peak * SHARE, seconds: seconds / SLICES });
+    tell(place, slice);
+    if (place > 0) slices.push(slice);
+  }
+  return [{ case: "peak rate", unit: "1/s", value: peak }, ...toCounts(slices), ...toTrends(slices)];
 }
 
-/** Cuts the time into slices and tells of each as it ends. */
-class Slicer {
-  readonly #worker: Program;
-  readonly #sliceMs: number;
-  readonly #timer: NodeJS.Timeout;
-  readonly #slices: Slice[] = [];
-  // Outside the heap that is measured.
-  readonly #samples = new Float64Array(SAMPLES_MAX);
-  #completed = 0;
-  #busy: Promise<void> = Promise.resolve();
+async function measureSlice(load: Load, worker: Program, options: LoadOptions): Promise<Slice> {
+  const latencies = new Samples();
+  const tally = await load.offer({ ...options, onCompleted: (durationMs) => latencies.add(durationMs) });
+  const report = (await worker.ask({})) as WorkerReport;
+  return { tally, callerBytes: heapBytes(), worker: report, p50Ms: latencies.at(0.5), p99Ms: latencies.at(0.99) };
+}
 
-  constructor(worker: Program, sliceMs: number) {
-    this.#worker = worker;
-    this.#sliceMs = sliceMs;
-    this.#timer = setInterval(() => (this.#busy = this.#cut()), sliceMs);
+/** A number of values drawn from any number of them. */
+class Samples {
+  readonly #values = new Float64Array(SAMPLES_MAX);
+  #added = 0;
+
+  add(value: number): void {
+    const place = this.#added++;
+    if (place < SAMPLES_MAX) this.#values[place] = value;
+    else if (Math.random() * this.#added < SAMPLES_MAX) this.#values[Math.floor(Math.random() * SAMPLES_MAX)] = value;
   }
 
-  note(durationMs: number): void {
-    const place = this.#completed++;
-    if (place < SAMPLES_MAX) this.#samples[place] = durationMs;
-    else if (Math.random() * this.#completed < SAMPLES_MAX)
-      this.#samples[Math.floor(Math.random() * SAMPLES_MAX)] = durationMs;
-  }
-
-  async end(): Promise<readonly Slice[]> {
-    clearInterval(this.#timer);
-    await this.#busy;
-    return this.#slices;
-  }
-
-  async #cut(): Promise<void> {
-    // Where nothing completed, everything took longer than the slice.
-    const samples = this.#completed === 0 ? [this.#sliceMs] : this.#samples.slice(0, this.#completed);
-    const rate = (this.#completed * 1_000) / this.#sliceMs;
-    this.#completed = 0;
-    const workerBytes = ((await this.#worker.ask({})) as WorkerReport).heapBytes;
-    const slice = {
-      callerBytes: heapBytes(),
-      workerBytes,
-      rate,
-      p50Ms: quantile(samples, 0.5),
-      p99Ms: quantile(samples, 0.99),
-    };
-    this.#slices.push(slice);
-    tell(this.#slices.length - 1, slice);
+  at(q: number): number {
+    return quantile(this.#values.subarray(0, this.#added), q);
   }
 }
 
-function tell(place: number, { callerBytes, workerBytes, rate, p50Ms, p99Ms }: Slice): void {
-  const heaps = `${mebibytes(callerBytes).toFixed(2)} + ${mebibytes(workerBytes).toFixed(2)} MiB`;
+function tell(place: number, { tally, callerBytes, worker, p50Ms, p99Ms }: Slice): void {
+  const heaps = `${mebibytes(callerBytes).toFixed(2)} + ${mebibytes(worker.heapBytes).toFixed(2)} MiB`;
   const latency = `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`;
-  console.error(
-    `soak: ${place === 0 ? "warming up" : `${place} of ${SLICES}`}: ${heaps}, ${rate.toFixed(0)}/s, ${latency}`,
-  );
+  const counts = `${(tally.completedMeanwhile / tally.seconds).toFixed(0)}/s, ${lostIn(tally)} lost, ${tally.shed} refused`;
+  console.error(`soak: ${place === 0 ? "warming up" : `${place} of ${SLICES}`}: ${heaps}, ${latency}, ${counts}`);
 }
 
-function ofTally({ offered, seconds, completed, shed }: Tally, repeated: number): readonly Reading[] {
+function lostIn({ offered, completed, shed }: Tally): number {
+  return offered - completed - shed;
+}
+
+function toCounts(slices: readonly Slice[]): readonly Reading[] {
+  const sum = (of: (tally: Tally) => number): number => slices.reduce((total, { tally }) => total + of(tally), 0);
+  const repeated = slices.at(-1)?.worker.repeated ?? Number.NaN;
+  const rate = sum(({ completedMeanwhile }) => completedMeanwhile) / sum(({ seconds }) => seconds);
   return [
-    { case: "rate", unit: "1/s", value: offered / seconds },
-    { case: "commands", unit: "", value: offered },
-    { case: "lost commands", unit: "", value: offered - completed - shed },
-    { case: "refused commands", unit: "", value: shed },
+    { case: "rate", unit: "1/s", value: rate },
+    { case: "commands", unit: "", value: sum(({ offered }) => offered) },
+    { case: "lost commands", unit: "", value: sum(lostIn) },
+    { case: "refused commands", unit: "", value: sum(({ shed }) => shed) },
     { case: "commands run more than once", unit: "", value: repeated },
   ];
 }
 
-function ofSlices(slices: readonly Slice[]): readonly Reading[] {
+const TRENDS: readonly { readonly name: string; readonly unit: string; readonly of: (slice: Slice) => number }[] = [
+  { name: "heap of the caller", unit: "MiB", of: ({ callerBytes }) => mebibytes(callerBytes) },
+  { name: "heap of the worker", unit: "MiB", of: ({ worker }) => mebibytes(worker.heapBytes) },
+  { name: "p50", unit: "ms", of: ({ p50Ms }) => p50Ms },
+  { name: "p99", unit: "ms", of: ({ p99Ms }) => p99Ms },
+];
+
+function toTrends(slices: readonly Slice[]): readonly Reading[] {
   const third = Math.ceil(slices.length / 3);
-  const [first, last] = [slices.slice(0, third), slices.slice(-third)];
-  const medianOf = (some: readonly Slice[], key: keyof Slice): number => median(some.map((slice) => slice[key]));
-  const ratio = (name: string, key: keyof Slice): Reading => {
-    return { case: `${name}, last third of first`, unit: "×", value: medianOf(last, key) / medianOf(first, key) };
-  };
-  return [
-    { case: "heap of the caller", unit: "MiB", value: mebibytes(medianOf(slices, "callerBytes")) },
-    { case: "heap of the worker", unit: "MiB", value: mebibytes(medianOf(slices, "workerBytes")) },
-    { case: "p50", unit: "ms", value: medianOf(slices, "p50Ms") },
-    { case: "p99", unit: "ms", value: medianOf(slices, "p99Ms") },
-    {
-      case: "heap of the caller, slope",
-      unit: "KiB a slice",
-      value: slope(slices.map((at) => at.callerBytes)) / 1_024,
-    },
-    {
-      case: "heap of the worker, slope",
-      unit: "KiB a slice",
-      value: slope(slices.map((at) => at.workerBytes)) / 1_024,
-    },
-    ratio("heap of the caller", "callerBytes"),
-    ratio("heap of the worker", "workerBytes"),
-    ratio("p50", "p50Ms"),
-    ratio("p99", "p99Ms"),
-  ];
+  return TRENDS.flatMap(({ name, unit, of }) => {
+    const values = slices.map(of);
+    const [first, last] = [median(values.slice(0, third)), median(values.slice(-third))];
+    return [
+      { case: name, unit, value: median(values) },
+      { case: `${name}, slope`, unit: `${unit} a slice`, value: slope(values) },
+      { case: `${name}, last third of first`, unit: "×", value: last / first },
+    ];
+  });
 }
 
 /** Of the line through the values, at equal distances, with the least squares. */
