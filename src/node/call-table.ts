@@ -8,14 +8,15 @@
 import { type CommandEventType, type CommandState, commandTable } from "../../machines/command.js";
 import type { Clock, Timer } from "../health/clock.js";
 import type { Meta } from "../protocol/messages.js";
+import { Alarm, type AlarmPort } from "./alarm.js";
 import { type CallSink, type Outcome, refused, uncompleted, withoutCertainty } from "./call.js";
 
 /** A call as its caller hands it to a link. */
 export interface OutgoingCall {
   readonly id: string;
   readonly name: string;
-  /** Path below the peer, or empty for the peer itself. */
-  readonly target: string;
+  /** Path below the peer, or empty for the peer itself; set when it is handed to a link. */
+  target: string;
   readonly input: Uint8Array;
   /** Monotonic time at which it expires, milliseconds. */
   readonly deadlineAtMs: number;
@@ -35,33 +36,35 @@ export interface CallTablePort {
   transmitCancel(id: string): void;
 }
 
-/** Who waits for a call: usually one, several when the same key was given at the same time. */
-interface Caller {
-  readonly sink: CallSink;
-  timer: Timer | null;
-}
-
-interface Entry {
+class Entry {
   readonly call: OutgoingCall;
-  readonly callers: Set<Caller>;
-  state: CommandState;
-  cancelTimer: Timer | null;
+  /** Who waits for it: usually one, several when the same key was given at the same time. */
+  readonly callers: OutgoingCall[];
+  state: CommandState = "queued";
+  cancelTimer: Timer | null = null;
   /** Cancels sent so far. */
-  cancels: number;
+  cancels = 0;
   /** It was sent to an executor that was lost since: no later refusal proves that it did not begin. */
-  mayHaveBegun: boolean;
+  mayHaveBegun = false;
   /** It was sent in an earlier session to the executor that we have: an answer may be lost. */
-  wasSentBefore: boolean;
+  wasSentBefore = false;
+
+  constructor(call: OutgoingCall) {
+    this.call = call;
+    this.callers = [call];
+  }
 }
 
 const CANCEL_REPEAT_MS = 500;
 const CANCELS_MAX = 5;
 
-export class CallTable {
+export class CallTable implements AlarmPort {
   readonly #port: CallTablePort;
   readonly #entries = new Map<string, Entry>();
   /** Ids waiting to be sent, oldest first. */
   readonly #queue = new Set<string>();
+  /** For the deadlines of those who wait. */
+  readonly #alarm: Alarm;
   /** Calls sent in this session, compared with the peer's credit. */
   #sent = 0;
   #credit = 0;
@@ -69,6 +72,11 @@ export class CallTable {
 
   constructor(port: CallTablePort) {
     this.#port = port;
+    this.#alarm = new Alarm(this);
+  }
+
+  get clock(): Clock {
+    return this.#port.clock;
   }
 
   get size(): number {
@@ -87,21 +95,17 @@ export class CallTable {
       if (known.state === "sent") call.sink.sent?.();
       return this.#join(known, call);
     }
+    if (this.hasCredit) return this.#send(this.#newEntry(call));
     if (this.#queue.size >= this.#port.queueMax) {
       return call.sink.settle(refused("OVERLOADED", `${this.#queue.size} calls already wait for this link`));
     }
-    this.#entries.set(call.id, this.#newEntry(call));
+    this.#newEntry(call);
     this.#queue.add(call.id);
-    this.#pump();
   }
 
   /** Registers a call that travels by broadcast and counts it against the credit. */
   submitSent(call: OutgoingCall): void {
-    const entry = this.#newEntry(call);
-    this.#entries.set(call.id, entry);
-    this.#advance(entry, "command.sent");
-    this.#sent++;
-    call.sink.sent?.();
+    this.#markSent(this.#newEntry(call));
   }
 
   /** One caller gives up; the call is cancelled when it was the last. */
@@ -110,7 +114,7 @@ export class CallTable {
     if (entry === undefined || entry.state === "cancelling") return;
     const caller = callerOf(entry, sink);
     if (caller === undefined) return;
-    if (entry.callers.size > 1) return this.#part(entry, caller, CANCELLED);
+    if (entry.callers.length > 1) return this.#part(entry, caller, CANCELLED);
     const state = this.#advance(entry, "command.cancel");
     if (state === "cancelling") this.#repeatCancel(entry);
     else this.#settle(entry, uncompleted("cancelled", "CANCELLED", "cancelled before it was sent"));
@@ -181,38 +185,43 @@ export class CallTable {
   close(why: string): void {
     this.#open = false;
     for (const entry of this.#entries.values()) this.#end(entry, why);
+    this.#alarm.stop();
   }
 
   #newEntry(call: OutgoingCall): Entry {
-    const state = {
-      state: "queued",
-      cancelTimer: null,
-      cancels: 0,
-      mayHaveBegun: false,
-      wasSentBefore: false,
-    } as const;
-    const entry: Entry = { call, callers: new Set(), ...state };
-    this.#join(entry, call);
+    const entry = new Entry(call);
+    this.#entries.set(call.id, entry);
+    this.#alarm.coverUntil(call.deadlineAtMs);
     return entry;
   }
 
-  #join(entry: Entry, { sink, deadlineAtMs }: OutgoingCall): void {
-    const caller: Caller = { sink, timer: null };
-    const leftMs = Math.max(0, deadlineAtMs - this.#port.clock.now());
-    caller.timer = this.#port.clock.setTimeout(() => this.#expire(entry, caller), leftMs);
-    entry.callers.add(caller);
+  #join(entry: Entry, call: OutgoingCall): void {
+    entry.callers.push(call);
+    this.#alarm.coverUntil(call.deadlineAtMs);
   }
 
   /** A caller gets its outcome. */
-  #part(entry: Entry, caller: Caller, outcome: Outcome): void {
-    entry.callers.delete(caller);
-    this.#clearTimer(caller);
+  #part(entry: Entry, caller: OutgoingCall, outcome: Outcome): void {
+    entry.callers.splice(entry.callers.indexOf(caller), 1);
     caller.sink.settle(outcome);
   }
 
-  #expire(entry: Entry, caller: Caller): void {
-    caller.timer = null;
-    if (entry.callers.size > 1) return this.#part(entry, caller, EXPIRED);
+  /** Ends what has expired, for the alarm. */
+  wake(nowMs: number): number {
+    for (const entry of this.#entries.values()) {
+      for (const caller of entry.callers.slice()) {
+        if (caller.deadlineAtMs <= nowMs) this.#expire(entry, caller);
+      }
+    }
+    let nextMs = Infinity;
+    for (const { callers } of this.#entries.values()) {
+      for (const { deadlineAtMs } of callers) nextMs = Math.min(nextMs, deadlineAtMs);
+    }
+    return nextMs;
+  }
+
+  #expire(entry: Entry, caller: OutgoingCall): void {
+    if (entry.callers.length > 1) return this.#part(entry, caller, EXPIRED);
     const wasSent = entry.state === "sent";
     const state = this.#advance(entry, "command.expired");
     if (wasSent && this.#open) this.#port.transmitCancel(entry.call.id);
@@ -280,12 +289,19 @@ export class CallTable {
     for (const id of this.#queue) {
       if (this.#sent >= this.#credit) return;
       this.#queue.delete(id);
-      const entry = this.#entries.get(id) as Entry;
-      this.#advance(entry, "command.sent");
-      this.#sent++;
-      for (const { sink } of entry.callers) sink.sent?.();
-      this.#port.transmit(entry.call);
+      this.#send(this.#entries.get(id) as Entry);
     }
+  }
+
+  #send(entry: Entry): void {
+    this.#markSent(entry);
+    this.#port.transmit(entry.call);
+  }
+
+  #markSent(entry: Entry): void {
+    this.#advance(entry, "command.sent");
+    this.#sent++;
+    for (const { sink } of entry.callers) sink.sent?.();
   }
 
   #advance(entry: Entry, event: CommandEventType): CommandState {
@@ -294,21 +310,16 @@ export class CallTable {
   }
 
   #settle(entry: Entry, outcome: Outcome): void {
-    if (!this.#entries.delete(entry.call.id)) return;
-    this.#queue.delete(entry.call.id);
+    const { call, callers } = entry;
+    if (!this.#entries.delete(call.id)) return;
+    if (this.#queue.size > 0) this.#queue.delete(call.id);
     if (entry.cancelTimer !== null) this.#port.clock.clearTimeout(entry.cancelTimer);
-    for (const caller of entry.callers) this.#part(entry, caller, outcome);
-  }
-
-  #clearTimer(caller: Caller): void {
-    if (caller.timer !== null) this.#port.clock.clearTimeout(caller.timer);
-    caller.timer = null;
+    for (const { sink } of callers) sink.settle(outcome);
   }
 }
 
-function callerOf({ callers }: Entry, sink: CallSink): Caller | undefined {
-  for (const caller of callers) if (caller.sink === sink) return caller;
-  return undefined;
+function callerOf({ callers }: Entry, sink: CallSink): OutgoingCall | undefined {
+  return callers.find((caller) => caller.sink === sink);
 }
 
 const EXPIRED = uncompleted("timedOut", "DEADLINE_EXCEEDED", "the deadline passed");

@@ -1,12 +1,14 @@
 /** The calls that a node's user makes: commands down, fan-outs, requests up. */
-import { type CommandError, InvalidOptionError, NodeEndedError, WrongStateError } from "../errors.js";
-import { randomId } from "../health/clock.js";
+import { InvalidOptionError, NodeEndedError, WrongStateError } from "../errors.js";
 import { assertPath } from "../protocol/path.js";
+import type { CallSink } from "./call.js";
+import type { OutgoingCall } from "./call-table.js";
 import { toCommandRun } from "./child-link.js";
+import type { NodeCore } from "./core.js";
 import {
   type CommandOptions,
   type CommandOutcome,
-  dispatch,
+  Dispatch,
   type DispatchPort,
   prepareCall,
   type PreparedCall,
@@ -15,29 +17,51 @@ import {
 import { completionsNeeded, type FanOut, type FanOutOptions, runFanOut } from "./fan-out.js";
 import type { NodeRuntime } from "./runtime.js";
 
-export class Caller {
+const NO_OPTIONS: CommandOptions = {};
+
+export class Caller implements DispatchPort {
+  readonly core: NodeCore;
   readonly #runtime: NodeRuntime;
 
   constructor(runtime: NodeRuntime) {
+    this.core = runtime.core;
     this.#runtime = runtime;
   }
 
-  async command<Output>(target: string, name: string, input?: unknown, options: CommandOptions = {}): Promise<Output> {
-    const outcome = await this.tryCommand<Output>(target, name, input, options);
-    return this.#unwrap(outcome, options.signal);
+  command<Output>(target: string, name: string, input?: unknown, options = NO_OPTIONS): Promise<Output> {
+    return new Promise((resolve, reject) =>
+      this.#command(target, name, input, options, (outcome) => {
+        if (outcome.status === "completed") resolve(outcome.value as Output);
+        else reject(reasonOf(outcome, options.signal));
+      }),
+    );
   }
 
-  async tryCommand<Output>(
+  tryCommand<Output>(
     target: string,
     name: string,
     input?: unknown,
-    options: CommandOptions = {},
+    options = NO_OPTIONS,
   ): Promise<CommandOutcome<Output>> {
-    const call = prepareCall(this.#runtime.core, requireTarget(target), name, input, options);
+    return new Promise((resolve) =>
+      this.#command(target, name, input, options, (outcome) => resolve(outcome as CommandOutcome<Output>)),
+    );
+  }
+
+  #command(
+    target: string,
+    name: string,
+    input: unknown,
+    options: CommandOptions,
+    done: (outcome: CommandOutcome) => void,
+  ): void {
+    const call = prepareCall(this.core, requireTarget(target), name, input, options);
     this.#requireStarted();
-    const outcome = await dispatch(this.#commandPort(), call, options.signal);
-    this.#tellUndelivered(call, outcome);
-    return outcome as CommandOutcome<Output>;
+    const id = options.commandId ?? this.core.newCallId();
+    new Dispatch(this, call, { target, id }, (outcome) => {
+      if (outcome.status !== "completed") this.#tellUndelivered(name, outcome);
+      done(outcome);
+    }).start(options.signal);
   }
 
   fanOut<Output>(
@@ -48,40 +72,47 @@ export class Caller {
   ): FanOut<Output> {
     const ids = targets === "*" ? Array.from(this.#runtime.children.attached(), ({ id }) => id) : targets;
     const needed = completionsNeeded(options.until, targets === "*" ? Infinity : ids.length);
-    const { core } = this.#runtime;
-    const template = prepareCall(core, ids[0] ?? "", name, input, options);
+    const call = prepareCall(this.core, ids[0] ?? "", name, input, options);
     this.#requireStarted();
-    const isBroadcast = targets === "*" && this.#canBroadcast(template, ids.length);
-    const port = isBroadcast ? this.#broadcastPort() : this.#commandPort();
-    const toCall = (target: string): PreparedCall =>
-      isBroadcast ? { ...template, target } : this.#ownCall(template, target);
-    const calls = new Map(ids.map((id) => [id, toCall(id)]));
+    if (targets !== "*") for (const target of ids) assertPath("targets", target);
+    const isBroadcast = targets === "*" && this.#canBroadcast(call, ids.length);
+    const port = isBroadcast ? this.#broadcastPort() : this;
+    const broadcastId = isBroadcast ? this.core.newCallId() : null;
     return runFanOut({
       name,
-      path: core.path,
-      targets: [...calls.keys()],
+      path: this.core.path,
+      targets: targets === "*" ? ids : [...new Set(ids)],
       needed,
       signal: options.signal,
-      start: async (target, signal) => {
-        const call = calls.get(target) as PreparedCall;
-        const outcome = await dispatch(port, call, signal);
-        this.#tellUndelivered(call, outcome);
-        return outcome;
+      // Targets behind one child share links on the way, so each call needs an id of its own; one broadcast has one.
+      call: (target, done) => {
+        const id = broadcastId ?? this.core.newCallId();
+        return new Dispatch(port, call, { target, id }, (outcome) => {
+          if (outcome.status !== "completed") this.#tellUndelivered(name, outcome);
+          done(outcome);
+        });
       },
     });
   }
 
-  async request<Output>(name: string, input?: unknown, options: RequestOptions = {}): Promise<Output> {
-    const { core, requests } = this.#runtime;
-    const call = prepareCall(core, "", name, input, options);
-    this.#requireStarted();
-    const port: DispatchPort = {
-      core,
-      submit: (outgoing) => requests.submit(outgoing),
-      cancel: ({ commandId }, sink) => requests.calls.cancel(commandId, sink),
-    };
-    const outcome = await dispatch(port, call, options.signal);
-    return this.#unwrap(outcome as CommandOutcome<Output>, options.signal);
+  request<Output>(name: string, input?: unknown, options: RequestOptions = NO_OPTIONS): Promise<Output> {
+    return new Promise((resolve, reject) => {
+      const call = prepareCall(this.core, "", name, input, options);
+      this.#requireStarted();
+      new Dispatch(this.#requestPort(), call, { target: "", id: this.core.newCallId() }, (outcome) => {
+        if (outcome.status === "completed") resolve(outcome.value as Output);
+        else reject(reasonOf(outcome, options.signal));
+      }).start(options.signal);
+    });
+  }
+
+  /** Hands a command to the child that leads to its target. */
+  submit(call: OutgoingCall, target: string): void {
+    this.#runtime.router.submit(call, target);
+  }
+
+  cancel(id: string, target: string, sink: CallSink): void {
+    this.#runtime.router.cancelBelow(id, target, sink);
   }
 
   #requireStarted(): void {
@@ -91,19 +122,14 @@ export class Caller {
     if (phase === "ended") throw new NodeEndedError(this.#runtime.core.path, "create a new one");
   }
 
-  #commandPort(): DispatchPort {
-    const { core, router } = this.#runtime;
+  #requestPort(): DispatchPort {
+    const { core } = this;
+    const { requests } = this.#runtime;
     return {
       core,
-      submit: (call, target) => router.submit(call, target),
-      cancel: ({ commandId, target }, sink) => router.cancelBelow(commandId, target, sink),
+      submit: (call) => requests.submit(call),
+      cancel: (id, _target, sink) => requests.calls.cancel(id, sink),
     };
-  }
-
-  /** Targets behind one child share links on the way, so each call needs an id of its own; one broadcast has one. */
-  #ownCall(template: PreparedCall, target: string): PreparedCall {
-    assertPath("targets", target);
-    return { ...template, target, commandId: randomId(this.#runtime.core.options.random, 16) };
   }
 
   /**
@@ -119,37 +145,39 @@ export class Caller {
 
   /** Hands the first call of each target to its link as sent, and publishes once for all of them. */
   #broadcastPort(): DispatchPort {
-    const { core, children } = this.#runtime;
-    const port = this.#commandPort();
+    const { core } = this;
+    const { children } = this.#runtime;
     const started = new Set<string>();
-    let isPublished = false;
     return {
-      ...port,
+      core,
       submit: (call, target) => {
         const link = children.get(target);
-        if (started.has(target) || link === undefined) return port.submit(call, target);
+        if (started.has(target) || link === undefined) return this.submit(call, target);
         started.add(target);
         link.calls.submitSent(call);
-        if (isPublished) return;
-        isPublished = true;
-        children.broadcaster.send(toCommandRun(call, core));
+        if (started.size === 1) children.broadcaster.send(toCommandRun(call, core));
       },
+      cancel: (id, target, sink) => this.cancel(id, target, sink),
     };
   }
 
-  #unwrap<Output>(outcome: CommandOutcome<Output>, signal: AbortSignal | undefined): Output {
-    if (outcome.status === "completed") return outcome.value;
-    if (outcome.status === "cancelled") signal?.throwIfAborted();
-    throw outcome.error;
+  #tellUndelivered(name: string, outcome: Uncompleted): void {
+    const { status, error } = outcome;
+    if (status !== "notStarted" && status !== "unknown") return;
+    const { log, emitter } = this.core;
+    // Users' listeners run outside of whatever settled the call.
+    queueMicrotask(() => {
+      log.warn({ event: "command.undelivered", path: error.path, name, code: error.code }, error.message);
+      emitter.emit("command.undelivered", { path: error.path, name, error });
+    });
   }
+}
 
-  #tellUndelivered(call: PreparedCall, outcome: CommandOutcome): void {
-    if (outcome.status !== "notStarted" && outcome.status !== "unknown") return;
-    const { core } = this.#runtime;
-    const error: CommandError = outcome.error;
-    core.log.warn({ event: "command.undelivered", path: error.path, name: call.name, code: error.code }, error.message);
-    core.emitter.emit("command.undelivered", { path: error.path, name: call.name, error });
-  }
+type Uncompleted = Exclude<CommandOutcome, { readonly status: "completed" }>;
+
+/** What a promise is rejected with. */
+function reasonOf({ status, error }: Uncompleted, signal: AbortSignal | undefined): unknown {
+  return status === "cancelled" && signal?.aborted === true ? signal.reason : error;
 }
 
 function requireTarget(target: string): string {

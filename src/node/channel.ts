@@ -8,10 +8,12 @@
  * H5. After `close` nothing is sent or delivered and no timer is left.
  */
 import { encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
-import type { Clock, Timer } from "../health/clock.js";
+import type { Clock } from "../health/clock.js";
 import { UNSEQUENCED } from "../protocol/layouts.js";
 import type { Frame, Message, UnknownMessage } from "../protocol/messages.js";
-import { SequenceReceiver } from "./sequence.js";
+import { Alarm, type AlarmPort } from "./alarm.js";
+import { SequenceReceiver, type SequencePort } from "./sequence.js";
+import { Unacknowledged } from "./unacknowledged.js";
 
 /** One end of a link: who sends and receives over its channel. */
 export interface ChannelPort {
@@ -25,6 +27,8 @@ export interface ChannelPort {
   drop(reason: string): void;
   /** How many calls of this session we take in all, counted from its start. */
   credit(): number;
+  /** Whether other calls over this link are under way, so that a message has company if it waits. */
+  isBusy(): boolean;
   /** The peer acknowledged or granted credit. */
   onHeader(frame: Frame): void;
   /** The peer speaks and acknowledges nothing: the session is to end. */
@@ -48,7 +52,7 @@ const FRAME_TTL_MS = 10_000;
 /** Messages that wait for an acknowledgement. Credit, and the bound of reports, keep an honest peer far below it. */
 const UNACKED_MAX = 65_536;
 
-export class Channel {
+export class Channel implements AlarmPort, SequencePort {
   readonly session: string;
   /** When we last sent anything, for heartbeat suppression. */
   lastSentMs = -Infinity;
@@ -59,11 +63,15 @@ export class Channel {
   readonly #unicast = new SequenceReceiver(0);
   readonly #broadcast: SequenceReceiver;
   #nextSeq = 1;
-  #unacked: Message[] = [];
+  readonly #unacked = new Unacknowledged();
   #outgoing: Message[] = [];
   #flushScheduled = false;
-  #ackTimer: Timer | null = null;
-  #retransmitTimer: Timer | null = null;
+  /** Made for the first message that is to be acknowledged. */
+  #alarm: Alarm | null = null;
+  /** When a bare acknowledgement is due; Infinity while none is owed. */
+  #ackAtMs = Infinity;
+  /** When the oldest unacknowledged message is due again; Infinity while none was written. */
+  #retransmitAtMs = Infinity;
   #retransmitMs = RETRANSMIT_MIN_MS;
   /** While recovering from a loss: the last number sent before it was noticed. */
   #recoverUntil = 0;
@@ -79,6 +87,10 @@ export class Channel {
     this.#broadcast = new SequenceReceiver(broadcastStart);
   }
 
+  get clock(): Clock {
+    return this.#port.clock;
+  }
+
   /** Number of the last sequenced message that arrived in order; 0 before the first. */
   get receivedSeq(): number {
     return this.#unicast.received;
@@ -91,14 +103,14 @@ export class Channel {
 
   /** The peer has acknowledged all messages up to this number. */
   get acknowledgedSeq(): number {
-    return (this.#unacked[0]?.seq ?? this.#nextSeq) - 1;
+    return (this.#unacked.oldest?.seq ?? this.#nextSeq) - 1;
   }
 
   /** Sends by the end of this turn. `sequenced` overrides what the kind does by default. */
   send(message: Message, sequenced = !UNSEQUENCED.has(message.kind)): void {
     if (this.#closed) return;
     if (sequenced) {
-      if (this.#unacked.length >= UNACKED_MAX) return this.#overrun();
+      if (this.#unacked.size >= UNACKED_MAX) return this.#overrun();
       message.seq = this.#nextSeq++;
       this.#unacked.push(message);
     }
@@ -141,7 +153,7 @@ export class Channel {
 
   /** The transport is back: what was sent into the outage may be lost. */
   reconnected(): void {
-    if (this.#unacked.length === 0 || this.#closed) return;
+    if (this.#unacked.size === 0 || this.#closed) return;
     this.#retransmitMs = RETRANSMIT_MIN_MS;
     this.#startRecovery();
   }
@@ -149,14 +161,14 @@ export class Channel {
   /** Asks the peer for a sign of life: sends, or repeats, an empty message that it has to acknowledge. */
   probe(): void {
     const { ackKind } = this.#port;
-    const latest = this.#unacked.at(-1);
+    const { latest } = this.#unacked;
     if (latest?.kind === ackKind) this.#enqueue(latest);
     else this.send({ kind: ackKind, seq: 0 }, true);
   }
 
   /** Whether everything sent was acknowledged. */
   isDrained(): boolean {
-    return this.#unacked.length === 0 && this.#outgoing.length === 0;
+    return this.#unacked.size === 0 && this.#outgoing.length === 0;
   }
 
   /** Writes what is waiting without waiting for the end of the turn. */
@@ -168,10 +180,9 @@ export class Channel {
 
   close(): void {
     this.#closed = true;
-    this.#unacked = [];
+    this.#unacked.clear();
     this.#outgoing = [];
-    this.#stopAckTimer();
-    this.#stopRetransmitTimer();
+    this.#alarm?.stop();
   }
 
   /** At the end of the turn: whoever sends does not expect the session to end meanwhile. */
@@ -189,17 +200,17 @@ export class Channel {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     // Alone, a message gains nothing by waiting for the turn's end; in company, waiting makes one frame of many.
-    if (this.#unacked.length <= 1) queueMicrotask(() => this.flush());
-    else this.#port.clock.defer(() => this.flush());
+    if (this.#unacked.size <= 1 && !this.#port.isBusy()) queueMicrotask(() => this.flush());
+    else this.clock.defer(() => this.flush());
   }
 
   #writeFrame(): void {
     const messages = this.#takeBatch();
     const frame = encodeFrame(this.#header(messages));
-    this.lastSentMs = this.#port.clock.now();
-    this.#stopAckTimer();
+    this.lastSentMs = this.clock.now();
+    this.#ackAtMs = Infinity;
     const sequenced = messages.some((message) => message.seq !== 0);
-    if (sequenced) this.#startRetransmitTimer();
+    if (sequenced) this.#awaitAck();
     this.#port.publish(frame, sequenced ? FRAME_TTL_MS : 0);
   }
 
@@ -223,32 +234,33 @@ export class Channel {
       if (count > 0 && bytes > this.#port.maxPayloadBytes) break;
       count++;
     }
-    return this.#outgoing.splice(0, count);
+    if (count < this.#outgoing.length) return this.#outgoing.splice(0, count);
+    const all = this.#outgoing;
+    this.#outgoing = [];
+    return all;
   }
 
   #take(message: Message | UnknownMessage): void {
     const { seq } = message;
     if (seq === 0) return this.#port.deliver(message);
     this.#oweAck();
-    const deliver = (next: Message | UnknownMessage): void => {
-      if (!this.#closed) this.#port.deliver(next);
-    };
     const receiver = seq > 0 ? this.#unicast : this.#broadcast;
-    if (!receiver.take(Math.abs(seq), message, deliver)) this.#port.drop("outside the window");
+    if (!receiver.take(Math.abs(seq), message, this)) this.#port.drop("outside the window");
+  }
+
+  /** A sequenced message whose turn has come. */
+  deliver(message: Message | UnknownMessage): void {
+    if (!this.#closed) this.#port.deliver(message);
   }
 
   #takeAck(ack: number): void {
-    const first = this.#unacked[0];
-    if (first === undefined || ack < first.seq) return;
-    let count = 1;
-    while (count < this.#unacked.length && (this.#unacked[count] as Message).seq <= ack) count++;
-    this.#unacked.splice(0, count);
+    if (!this.#unacked.acknowledge(ack)) return;
     this.#retransmitMs = RETRANSMIT_MIN_MS;
-    this.#stopRetransmitTimer();
-    if (this.#unacked.length === 0) return;
+    this.#retransmitAtMs = Infinity;
+    if (this.#unacked.size === 0) return;
     // A partial acknowledgement during recovery names the next gap: fill it now rather than after a timeout.
     if (ack < this.#recoverUntil) this.#retransmit();
-    else this.#startRetransmitTimer();
+    else this.#awaitAck();
   }
 
   #startRecovery(): void {
@@ -257,37 +269,40 @@ export class Channel {
   }
 
   #retransmit(): void {
-    const oldest = this.#unacked[0];
-    if (oldest === undefined || this.#closed) return;
-    this.#stopRetransmitTimer();
+    const { oldest } = this.#unacked;
+    if (oldest === null || this.#closed) return;
+    this.#retransmitAtMs = Infinity;
     this.#enqueue(oldest);
   }
 
-  #startRetransmitTimer(): void {
-    if (this.#retransmitTimer !== null || this.#unacked.length === 0) return;
-    this.#retransmitTimer = this.#port.clock.setTimeout(() => {
-      this.#retransmitTimer = null;
-      this.#retransmitMs = Math.min(RETRANSMIT_MAX_MS, this.#retransmitMs * 2);
-      this.#startRecovery();
-    }, this.#retransmitMs);
-  }
-
-  #stopRetransmitTimer(): void {
-    if (this.#retransmitTimer === null) return;
-    this.#port.clock.clearTimeout(this.#retransmitTimer);
-    this.#retransmitTimer = null;
+  #awaitAck(): void {
+    if (this.#retransmitAtMs !== Infinity || this.#unacked.size === 0) return;
+    this.#retransmitAtMs = this.clock.now() + this.#retransmitMs;
+    this.#wakeAt(this.#retransmitAtMs);
   }
 
   #oweAck(): void {
-    this.#ackTimer ??= this.#port.clock.setTimeout(() => {
-      this.#ackTimer = null;
-      this.acknowledge();
-    }, ACK_DELAY_MS);
+    if (this.#ackAtMs !== Infinity) return;
+    this.#ackAtMs = this.clock.now() + ACK_DELAY_MS;
+    this.#wakeAt(this.#ackAtMs);
   }
 
-  #stopAckTimer(): void {
-    if (this.#ackTimer === null) return;
-    this.#port.clock.clearTimeout(this.#ackTimer);
-    this.#ackTimer = null;
+  #wakeAt(atMs: number): void {
+    this.#alarm ??= new Alarm(this);
+    this.#alarm.coverUntil(atMs);
+  }
+
+  /** Acknowledges or retransmits what is due. */
+  wake(nowMs: number): number {
+    if (nowMs >= this.#ackAtMs) {
+      this.#ackAtMs = Infinity;
+      this.acknowledge();
+    }
+    if (nowMs >= this.#retransmitAtMs) {
+      this.#retransmitAtMs = Infinity;
+      this.#retransmitMs = Math.min(RETRANSMIT_MAX_MS, this.#retransmitMs * 2);
+      this.#startRecovery();
+    }
+    return Math.min(this.#ackAtMs, this.#retransmitAtMs);
   }
 }

@@ -17,7 +17,7 @@ import { type LinkEventType, type LinkState, linkTable } from "../../machines/li
 import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import type { TakeoverHistory } from "../../machines/takeover-limit.js";
 import type { Clock } from "../health/clock.js";
-import type { Frame, Message, StatusReport, UnknownMessage } from "../protocol/messages.js";
+import type { CommandRun, Frame, Message, Meta, StatusReport, UnknownMessage } from "../protocol/messages.js";
 import { downSubject } from "../protocol/subjects.js";
 import { CallTable, type CallTablePort, type OutgoingCall } from "./call-table.js";
 import { Channel, type ChannelPort } from "./channel.js";
@@ -284,6 +284,10 @@ export class ChildLink implements ChannelPort, CallTablePort {
     return this.#port.requestCredit(this);
   }
 
+  isBusy(): boolean {
+    return this.pending > 1;
+  }
+
   onHeader(frame: Frame): void {
     this.broadcastAck = Math.max(this.broadcastAck, frame.broadcastAck);
     if (this.isAttached) this.#calls?.grant(frame.credit);
@@ -302,21 +306,37 @@ export class ChildLink implements ChannelPort, CallTablePort {
   }
 }
 
-/** The deadline is read when the message is written, also when it is written again. */
-export function toCommandRun(call: OutgoingCall, core: NodeCore): Message {
-  const { id, target, name, input, idempotent, minSyncVersion, meta, deadlineAtMs } = call;
-  return {
-    kind: "command.run",
-    seq: 0,
-    commandId: id,
-    target,
-    name,
-    input,
-    get deadlineMs() {
-      return Math.max(0, Math.ceil(deadlineAtMs - core.now()));
-    },
-    idempotent,
-    minSyncVersion,
-    meta,
-  };
+export function toCommandRun(call: OutgoingCall, core: NodeCore): CommandRun {
+  return new OutgoingRun(call, core);
+}
+
+class OutgoingRun implements CommandRun {
+  readonly kind = "command.run";
+  seq = 0;
+  readonly commandId: string;
+  readonly target: string;
+  readonly name: string;
+  readonly input: Uint8Array;
+  readonly idempotent: boolean;
+  readonly minSyncVersion: number;
+  readonly meta: Meta | null;
+  readonly #core: NodeCore;
+  readonly #deadlineAtMs: number;
+
+  constructor(call: OutgoingCall, core: NodeCore) {
+    this.commandId = call.id;
+    this.target = call.target;
+    this.name = call.name;
+    this.input = call.input;
+    this.idempotent = call.idempotent;
+    this.minSyncVersion = call.minSyncVersion;
+    this.meta = call.meta;
+    this.#core = core;
+    this.#deadlineAtMs = call.deadlineAtMs;
+  }
+
+  /** Read when the message is written, also when it is written again. */
+  get deadlineMs(): number {
+    return Math.max(0, Math.ceil(this.#deadlineAtMs - this.#core.now()));
+  }
 }

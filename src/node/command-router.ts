@@ -20,7 +20,7 @@ export interface CommandRouterPort {
   readonly synchronizer: Synchronizer;
   /** Null when the node can work; otherwise why not. */
   refusal(): Outcome | null;
-  sendUp(message: UpMessage): void;
+  readonly sendUp: (message: UpMessage) => void;
 }
 
 /** A command passed on: where a cancel goes. */
@@ -55,6 +55,11 @@ export class CommandRouter {
     return this.#taken + this.#port.executor.freeSlots;
   }
 
+  /** Commands of the parent are under way here or below. */
+  get isBusy(): boolean {
+    return this.#port.executor.size + this.#relayed.size > 0;
+  }
+
   newSession(): void {
     this.#session++;
     this.#taken = 0;
@@ -62,14 +67,16 @@ export class CommandRouter {
 
   receive(message: CommandRun): void {
     this.#taken++;
-    const sink = this.#answerUp(message.commandId);
+    const sink = new AnswerUp(this.#port, message.commandId);
     if (this.#isKnown(message, sink)) return;
     const refusal = this.#port.refusal();
     if (refusal !== null) return sink.settle(refusal);
     const { receivedVersion } = this.#port.synchronizer;
     if (message.minSyncVersion <= receivedVersion) return this.#start(message, sink, message.deadlineMs);
     this.#port.sendUp({ kind: "status.syncRequest", seq: 0, version: receivedVersion });
-    this.#parking.park(message, sink, (deadlineMs) => this.#start(message, sink, deadlineMs));
+    this.#parking.park(message, sink, (deadlineMs) => {
+      if (!this.#isKnown(message, sink)) this.#start(message, sink, deadlineMs);
+    });
   }
 
   cancel(commandId: string): void {
@@ -98,14 +105,22 @@ export class CommandRouter {
 
   /** Hands a call to the child that leads to `target`, or refuses it. */
   submit(call: OutgoingCall, target: string): void {
+    const child = this.#port.children.get(target);
+    // No id has a dot in it.
+    if (child !== undefined) return this.#submit(call, child, "");
     const { childId, rest } = splitTarget(target);
     const link = this.#port.children.get(childId);
     if (link === undefined) return call.sink.settle(refused("UNKNOWN_CHILD", `there is no child ${childId}`));
+    this.#submit(call, link, rest);
+  }
+
+  #submit(call: OutgoingCall, link: ChildLink, rest: string): void {
     const isComing = link.isAttached || link.state === "opening";
     if (!isComing && !call.idempotent) {
-      return call.sink.settle(refused("UNAVAILABLE", `child ${childId} is ${link.state}`));
+      return call.sink.settle(refused("UNAVAILABLE", `child ${link.id} is ${link.state}`));
     }
-    link.calls.submit({ ...call, target: rest });
+    call.target = rest;
+    link.calls.submit(call);
   }
 
   /** Sent again over a new session: it is answered, or will be, whatever state this node is in by now. */
@@ -122,7 +137,7 @@ export class CommandRouter {
   }
 
   #start(message: CommandRun, sink: CallSink, deadlineMs: number): void {
-    if (message.target === "") this.#port.executor.accept(toCall(message, deadlineMs), sink);
+    if (message.target === "") this.#port.executor.acceptNew(toCall(message, deadlineMs), sink);
     else this.#relay(message, sink, deadlineMs);
   }
 
@@ -166,18 +181,27 @@ export class CommandRouter {
     this.#idle = [];
     for (const resolve of waiting) resolve();
   }
+}
 
-  /** Answers go into whatever session is open when they are ready: a re-sent command is answered from the cache. */
-  #answerUp(commandId: string): CallSink {
-    const { core } = this.#port;
-    return {
-      progress: (value) => {
-        if (value.length <= core.maxBodyBytes()) {
-          this.#port.sendUp({ kind: "status.progress", seq: 0, commandId, value });
-        }
-      },
-      settle: (outcome) => this.#port.sendUp(toAnswer(commandId, outcome, core.maxBodyBytes())),
-    };
+/** Answers go into whatever session is open when they are ready: a re-sent command is answered from the cache. */
+class AnswerUp implements CallSink {
+  readonly #port: CommandRouterPort;
+  readonly #commandId: string;
+
+  constructor(port: CommandRouterPort, commandId: string) {
+    this.#port = port;
+    this.#commandId = commandId;
+  }
+
+  progress(value: Uint8Array): void {
+    const { core, sendUp } = this.#port;
+    if (value.length > core.maxBodyBytes()) return;
+    sendUp({ kind: "status.progress", seq: 0, commandId: this.#commandId, value });
+  }
+
+  settle(outcome: Outcome): void {
+    const { core, sendUp } = this.#port;
+    sendUp(toAnswer(this.#commandId, outcome, core.maxBodyBytes()));
   }
 }
 

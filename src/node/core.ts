@@ -45,6 +45,8 @@ export class NodeCore {
   progress = 0;
   /** The node has ended: nothing waits any more. */
   isOver = false;
+  /** Ids given to calls. */
+  #callIds = 0;
   #dropped: Map<string, number> | null = null;
   #logged: Set<string> | null = null;
   #waits: Set<() => void> | null = null;
@@ -83,6 +85,11 @@ export class NodeCore {
       this.#owner = null;
       if (owner !== null) this.options.clock.defer(() => owner.transportClosed());
     }
+  }
+
+  /** An id that no other call of this or another node has: the boot id is ours alone. */
+  newCallId(): string {
+    return `${this.boot}-${(this.#callIds++).toString(36)}`;
   }
 
   now(): number {

@@ -4,7 +4,6 @@
 import { type BackoffOptions, nextBackoffMs } from "../../machines/backoff.js";
 import type { CommandStatus } from "../../machines/command.js";
 import { CommandError, type CommandErrorCode, InvalidOptionError, PayloadTooLargeError } from "../errors.js";
-import { randomId } from "../health/clock.js";
 import { isMeta } from "../protocol/codec.js";
 import type { Meta } from "../protocol/messages.js";
 import { assertPath } from "../protocol/path.js";
@@ -32,7 +31,7 @@ export interface CommandOptions {
   readonly idempotent?: boolean;
   /** How an idempotent command is retried. @default { attemptsMax: 10, baseMs: 100, maxMs: 5_000 } */
   readonly retry?: Partial<RetryOptions>;
-  /** Your own key, 1 to 64 characters: the executor runs one key once. @default a random one */
+  /** Your own key, 1 to 64 characters: the executor runs one key once. @default one that no other call has */
   readonly commandId?: string;
   /** The next node on the way runs it, or passes it on, only with at least this version of our document. @default 0 */
   readonly minSyncVersion?: number;
@@ -64,11 +63,9 @@ export type CommandOutcome<Output = unknown> =
       readonly durationMs: number;
     };
 
-/** A call checked and encoded, before it is handed to a link. */
+/** A call checked and encoded; the calls of a fan-out share one. */
 export interface PreparedCall {
-  readonly target: string;
   readonly name: string;
-  readonly commandId: string;
   readonly input: Uint8Array;
   readonly startedAtMs: number;
   readonly deadlineAtMs: number;
@@ -83,7 +80,7 @@ export interface DispatchPort {
   readonly core: NodeCore;
   /** Hands a call to the link that its target lies behind. */
   submit(call: OutgoingCall, target: string): void;
-  cancel(call: PreparedCall, sink: CallSink): void;
+  cancel(id: string, target: string, sink: CallSink): void;
 }
 
 const RETRY: RetryOptions = { attemptsMax: 10, baseMs: 100, maxMs: 5_000 };
@@ -113,16 +110,14 @@ export function prepareCall(
   assertCommandName("name", name);
   const timeoutMs = delay("timeoutMs", options.timeoutMs ?? core.options.commandTimeoutMs);
   const { idempotent = false, minSyncVersion = 0, meta = null } = options;
-  const commandId = resolveCommandId(core, options.commandId);
+  assertCommandId(options.commandId);
   if (meta !== null && !isMeta(meta)) throw new InvalidOptionError("meta", meta, "a map of at most 32 texts");
   if (!Number.isSafeInteger(minSyncVersion) || minSyncVersion < 0) {
     throw new InvalidOptionError("minSyncVersion", minSyncVersion, "an integer >= 0");
   }
   const nowMs = core.now();
   const call: PreparedCall = {
-    target,
     name,
-    commandId,
     input: encodePayload(input, "input"),
     startedAtMs: nowMs,
     deadlineAtMs: nowMs + timeoutMs,
@@ -132,13 +127,12 @@ export function prepareCall(
     meta,
     onProgress: options.onProgress === undefined ? null : callable("onProgress", options.onProgress),
   };
-  assertSize(core, call);
+  assertSize(core, call, target);
   return call;
 }
 
-function resolveCommandId(core: NodeCore, given: string | undefined): string {
-  if (given === undefined) return randomId(core.options.random, 16);
-  if (typeof given === "string" && given.length >= 1 && given.length <= 64) return given;
+function assertCommandId(given: unknown): void {
+  if (given === undefined || (typeof given === "string" && given.length >= 1 && given.length <= 64)) return;
   throw new InvalidOptionError("commandId", given, "a string of 1 to 64 characters");
 }
 
@@ -147,10 +141,11 @@ function resolveRetry(options: CommandOptions, idempotent: boolean): RetryOption
   if (retry !== undefined && !idempotent) {
     throw new InvalidOptionError("retry", retry, "given only with idempotent: true");
   }
+  if (retry === undefined) return RETRY;
   const resolved = {
-    attemptsMax: positiveInteger("retry.attemptsMax", retry?.attemptsMax ?? RETRY.attemptsMax),
-    baseMs: delay("retry.baseMs", retry?.baseMs ?? RETRY.baseMs),
-    maxMs: delay("retry.maxMs", retry?.maxMs ?? RETRY.maxMs),
+    attemptsMax: positiveInteger("retry.attemptsMax", retry.attemptsMax ?? RETRY.attemptsMax),
+    baseMs: delay("retry.baseMs", retry.baseMs ?? RETRY.baseMs),
+    maxMs: delay("retry.maxMs", retry.maxMs ?? RETRY.maxMs),
   };
   atLeast("retry.maxMs", resolved.maxMs, "retry.baseMs", resolved.baseMs);
   return resolved;
@@ -159,61 +154,85 @@ function resolveRetry(options: CommandOptions, idempotent: boolean): RetryOption
 /** What a call takes besides its input and headers, bytes, at most. */
 const CALL_OVERHEAD_BYTES = 1_024;
 
-function assertSize(core: NodeCore, { input, meta, target }: PreparedCall): void {
+function assertSize(core: NodeCore, { input, meta }: PreparedCall, target: string): void {
   const headers = meta === null ? "" : JSON.stringify(meta);
   const bytes = input.length + 3 * (headers.length + target.length);
   const maxBytes = core.maxBodyBytes() - CALL_OVERHEAD_BYTES;
   if (bytes > maxBytes) throw new PayloadTooLargeError(bytes, maxBytes);
 }
 
-/** Runs a prepared call to its outcome; never rejects. Aborting the signal settles it as cancelled at once. */
-export function dispatch(
-  port: DispatchPort,
-  call: PreparedCall,
-  signal: AbortSignal | undefined,
-): Promise<CommandOutcome> {
-  return new Promise((resolve) => {
-    const attempt = new Dispatch(port, call, (outcome) => {
-      signal?.removeEventListener("abort", abort);
-      resolve(outcome);
-    });
-    const abort = (): void => attempt.abort();
-    if (signal?.aborted === true) return attempt.abort();
-    signal?.addEventListener("abort", abort, { once: true });
-    attempt.start();
-  });
-}
-
-class Dispatch implements CallSink {
+/** One prepared call to one target, until `done` gets its outcome: exactly once, possibly before `start` returns. */
+export class Dispatch implements OutgoingCall, CallSink {
+  readonly id: string;
+  /** Path below the link that it was handed to. */
+  target = "";
   readonly #port: DispatchPort;
   readonly #call: PreparedCall;
+  /** Path below this node. */
+  readonly #path: string;
   readonly #done: (outcome: CommandOutcome) => void;
   #attempts = 0;
   #delayMs = 0;
   #forgetWait: (() => void) | null = null;
+  #forgetSignal: (() => void) | null = null;
   #isStarted = false;
   #isDone = false;
   /** An earlier attempt was lost after it may have begun. */
   #mayHaveBegun = false;
 
-  constructor(port: DispatchPort, call: PreparedCall, done: (outcome: CommandOutcome) => void) {
+  constructor(
+    port: DispatchPort,
+    call: PreparedCall,
+    { target, id }: { readonly target: string; readonly id: string },
+    done: (outcome: CommandOutcome) => void,
+  ) {
+    this.id = id;
     this.#port = port;
     this.#call = call;
+    this.#path = target;
     this.#done = done;
   }
 
-  start(): void {
-    this.#isStarted = true;
-    const { target, commandId: id, name, input, deadlineAtMs, idempotent, minSyncVersion, meta } = this.#call;
-    const call = { id, name, target: "", input, deadlineAtMs, idempotent, minSyncVersion, meta, sink: this };
-    this.#port.submit(call, target);
+  get name(): string {
+    return this.#call.name;
+  }
+
+  get input(): Uint8Array {
+    return this.#call.input;
+  }
+
+  get deadlineAtMs(): number {
+    return this.#call.deadlineAtMs;
+  }
+
+  get idempotent(): boolean {
+    return this.#call.idempotent;
+  }
+
+  get minSyncVersion(): number {
+    return this.#call.minSyncVersion;
+  }
+
+  get meta(): Meta | null {
+    return this.#call.meta;
+  }
+
+  get sink(): CallSink {
+    return this;
+  }
+
+  /** Aborting the signal settles it as cancelled at once. */
+  start(signal?: AbortSignal): void {
+    if (signal?.aborted === true) return this.abort();
+    if (signal !== undefined) this.#listen(signal);
+    this.#submit();
   }
 
   /** The caller has gone; the executor is told, but not waited for. */
   abort(): void {
     if (this.#isDone) return;
     this.#finish(uncompleted("cancelled", "CANCELLED", "cancelled by the caller"));
-    if (this.#isStarted) this.#port.cancel(this.#call, this);
+    if (this.#isStarted) this.#port.cancel(this.id, this.#path, this);
   }
 
   sent(): void {
@@ -227,7 +246,7 @@ class Dispatch implements CallSink {
     try {
       progress = decodePayload(value, "progress");
     } catch {
-      return this.#port.core.drop(this.#call.target, "garbled progress");
+      return this.#port.core.drop(this.#path, "garbled progress");
     }
     try {
       onProgress(progress);
@@ -245,13 +264,24 @@ class Dispatch implements CallSink {
     else this.#finish(this.#mayHaveBegun ? withoutCertainty(outcome) : outcome);
   }
 
+  #listen(signal: AbortSignal): void {
+    const abort = (): void => this.abort();
+    signal.addEventListener("abort", abort, { once: true });
+    this.#forgetSignal = () => signal.removeEventListener("abort", abort);
+  }
+
+  #submit(): void {
+    this.#isStarted = true;
+    this.#port.submit(this, this.#path);
+  }
+
   #mayRetry({ status, code }: Outcome): boolean {
     const { idempotent, retry } = this.#call;
     if (!idempotent || (status !== "notStarted" && status !== "unknown") || this.#port.core.isOver) return false;
     // One that joined and left is unknown until it joins again.
     const isRetryable = RETRYABLE.has(code) || (code === "UNKNOWN_CHILD" && this.#attempts > 0);
     if (!isRetryable || this.#attempts >= retry.attemptsMax) return false;
-    return this.#port.core.retries.hasRoom(this.#call.target);
+    return this.#port.core.retries.hasRoom(this.#path);
   }
 
   #retryLater(refusal: Outcome): void {
@@ -260,60 +290,53 @@ class Dispatch implements CallSink {
     this.#delayMs = nextBackoffMs(retry, this.#delayMs, core.options.random());
     const leftMs = deadlineAtMs - core.now();
     const waitMs = Math.max(1, Math.ceil(Math.min(this.#delayMs, leftMs)));
-    this.#forgetWait = core.retries.wait(this.#call.target, () => this.#retry(refusal), waitMs);
+    this.#forgetWait = core.retries.wait(this.#path, () => this.#retry(refusal), waitMs);
   }
 
   #retry(refusal: Outcome): void {
     const { core } = this.#port;
     if (core.isOver) return this.settle(refusal);
-    if (core.now() < this.#call.deadlineAtMs) return this.start();
+    if (core.now() < this.#call.deadlineAtMs) return this.#submit();
     const message = `the deadline passed; before that: ${refusal.message}`;
     this.settle(uncompleted("timedOut", "DEADLINE_EXCEEDED", message));
   }
 
   #finish(outcome: Outcome): void {
     this.#isDone = true;
-    const { core } = this.#port;
     this.#forgetWait?.();
-    this.#done(toCommandOutcome(core, this.#call, outcome, this.#attempts));
+    this.#forgetSignal?.();
+    this.#done(outcome.status === "completed" ? this.#completed(outcome) : this.#uncompleted(outcome, outcome.status));
   }
-}
 
-function toCommandOutcome(core: NodeCore, call: PreparedCall, outcome: Outcome, attempts: number): CommandOutcome {
-  const { target, commandId } = call;
-  const durationMs = core.now() - call.startedAtMs;
-  if (outcome.status === "completed") {
+  #completed(outcome: Outcome): CommandOutcome {
+    let value: unknown;
     try {
-      const value = decodePayload(outcome.output, "result");
-      return { status: "completed", target, commandId, value, attempts, durationMs };
+      value = decodePayload(outcome.output, "result");
     } catch {
-      const error = toError(
-        core,
-        call,
-        { ...outcome, code: "RESULT_NOT_SENDABLE", message: "garbled result" },
-        "failed",
-      );
-      return { status: "failed", target, commandId, error, attempts, durationMs };
+      return this.#uncompleted({ ...outcome, code: "RESULT_NOT_SENDABLE", message: "garbled result" }, "failed");
     }
+    return { status: "completed", value, ...this.#facts() };
   }
-  const error = toError(core, call, outcome, outcome.status);
-  return { status: outcome.status, target, commandId, error, attempts, durationMs };
-}
 
-function toError(
-  core: NodeCore,
-  call: PreparedCall,
-  outcome: Outcome,
-  status: Exclude<CommandStatus, "completed">,
-): CommandError {
-  const path = call.target === "" ? core.path : `${core.path}.${call.target}`;
-  return new CommandError({
-    status,
-    code: outcome.code === "" ? "HANDLER_FAILED" : outcome.code,
-    message: outcome.message,
-    path,
-    name: call.name,
-    commandId: call.commandId,
-    handlerCode: outcome.handlerCode,
-  });
+  #uncompleted(outcome: Outcome, status: Exclude<CommandStatus, "completed">): CommandOutcome {
+    return { status, error: this.#toError(outcome, status), ...this.#facts() };
+  }
+
+  #facts() {
+    const durationMs = this.#port.core.now() - this.#call.startedAtMs;
+    return { target: this.#path, commandId: this.id, attempts: this.#attempts, durationMs };
+  }
+
+  #toError({ code, message, handlerCode }: Outcome, status: Exclude<CommandStatus, "completed">): CommandError {
+    const { core } = this.#port;
+    return new CommandError({
+      status,
+      code: code === "" ? "HANDLER_FAILED" : code,
+      message,
+      path: this.#path === "" ? core.path : `${core.path}.${this.#path}`,
+      name: this.name,
+      commandId: this.id,
+      handlerCode,
+    });
+  }
 }

@@ -6,9 +6,10 @@
  * X3. Running and queued calls are bounded; beyond that the answer is "overloaded", at once.
  * X4. A handler that throws harms nobody: the caller gets its message and code, not its stack.
  */
-import type { Clock, Timer } from "../health/clock.js";
+import type { Clock } from "../health/clock.js";
 import type { Meta } from "../protocol/messages.js";
 import { decodePayload, encodePayload } from "../protocol/payload.js";
+import { Alarm, type AlarmPort } from "./alarm.js";
 import { type Call, type CallSink, completed, type Outcome, refused, uncompleted } from "./call.js";
 import { OutcomeCache } from "./outcome-cache.js";
 
@@ -40,33 +41,92 @@ export interface ExecutorOptions {
   readonly progressed: () => void;
 }
 
-interface Entry {
+/** One accepted call, and what its handler knows of it. */
+class Entry implements Invocation {
   readonly call: Call;
-  sink: CallSink;
+  readonly handler: PreparedHandler;
   readonly deadlineAtMs: number;
-  timer: Timer | null;
+  sink: CallSink;
+  state: "queued" | "running" | "ended" = "queued";
+  readonly #clock: Clock;
   /** Made when the handler asks for its signal: most never do. */
-  controller: AbortController | null;
+  #controller: AbortController | null = null;
   /** Why the handler is to stop; null while it is not. */
-  abortReason: DOMException | null;
+  #abortReason: DOMException | null = null;
+
+  constructor(call: Call, handler: PreparedHandler, sink: CallSink, clock: Clock) {
+    this.call = call;
+    this.handler = handler;
+    this.sink = sink;
+    this.deadlineAtMs = clock.now() + call.deadlineMs;
+    this.#clock = clock;
+  }
+
+  get id(): string {
+    return this.call.id;
+  }
+
+  get name(): string {
+    return this.call.name;
+  }
+
+  get meta(): Meta | null {
+    return this.call.meta;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== null) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  remainingMs(): number {
+    return Math.max(0, this.deadlineAtMs - this.#clock.now());
+  }
+
+  progress(value: unknown): void {
+    const bytes = encodePayload(value, "progress");
+    if (this.state === "running") this.sink.progress(bytes);
+  }
+
+  abort(why: string): void {
+    this.#abortReason = new DOMException(why, "AbortError");
+    this.#controller?.abort(this.#abortReason);
+  }
 }
 
-export class Executor {
+export class Executor implements AlarmPort {
   readonly #options: ExecutorOptions;
   readonly #outcomes: OutcomeCache;
-  readonly #running = new Map<string, Entry>();
+  /** What is queued or running, by id. */
+  readonly #calls = new Map<string, Entry>();
   /** Insertion order is the order of arrival. */
-  readonly #queue = new Map<string, Entry>();
+  readonly #queue = new Set<Entry>();
+  /** For the deadlines. */
+  readonly #alarm: Alarm;
   #draining = false;
+  #isPumping = false;
   #idle: (() => void)[] = [];
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
     this.#outcomes = new OutcomeCache(options.outcomesMax, options.outcomesMaxBytes);
+    this.#alarm = new Alarm(this);
+  }
+
+  get clock(): Clock {
+    return this.#options.clock;
+  }
+
+  /** Calls that are queued or running. */
+  get size(): number {
+    return this.#calls.size;
   }
 
   get running(): number {
-    return this.#running.size;
+    return this.#calls.size - this.#queue.size;
   }
 
   get queued(): number {
@@ -79,16 +139,26 @@ export class Executor {
 
   /** Takes a call, or answers it at once: from the cache, or because it cannot be taken. */
   accept(call: Call, sink: CallSink): void {
-    if (this.rejoin(call.id, sink)) return;
-    const refusal = this.#refusal(call);
+    if (!this.rejoin(call.id, sink)) this.acceptNew(call, sink);
+  }
+
+  /** Takes a call that is not known, or refuses it. */
+  acceptNew(call: Call, sink: CallSink): void {
+    const handler = this.#options.handler(call.name);
+    const refusal = this.#refusal(call, handler);
     if (refusal !== null) return sink.settle(refusal);
-    this.#enqueue(call, sink);
+    const entry = new Entry(call, handler as PreparedHandler, sink, this.#options.clock);
+    const mayRun = this.#queue.size === 0 && this.#mayRun();
+    this.#calls.set(call.id, entry);
+    this.#alarm.coverUntil(entry.deadlineAtMs);
+    if (mayRun) this.#run(entry);
+    else this.#queue.add(entry);
   }
 
   /** Answers a call that is known already: now, or when it ends. Returns whether it is. */
   rejoin(id: string, sink: CallSink): boolean {
+    const known = this.#calls.get(id);
     const stored = this.#outcomes.get(id);
-    const known = this.#running.get(id) ?? this.#queue.get(id);
     if (stored !== undefined) sink.settle(stored);
     else if (known !== undefined) known.sink = sink;
     return stored !== undefined || known !== undefined;
@@ -97,7 +167,7 @@ export class Executor {
   /** Cancels a call; one that is not here yet will be answered as cancelled when it comes. */
   cancel(id: string): void {
     const outcome = uncompleted("cancelled", "CANCELLED", "cancelled by the caller");
-    const entry = this.#running.get(id) ?? this.#queue.get(id);
+    const entry = this.#calls.get(id);
     if (entry !== undefined) this.#finish(entry, outcome);
     else if (this.#outcomes.get(id) === undefined) this.#outcomes.set(id, outcome);
   }
@@ -109,7 +179,7 @@ export class Executor {
 
   /** Refuses what waits and needs a document of the parent: another parent's are not the same. */
   refuseInformed(why: string): void {
-    for (const entry of this.#queue.values()) {
+    for (const entry of this.#queue) {
       if (entry.call.needsDocument) this.#finish(entry, refused("UNAVAILABLE", why));
     }
   }
@@ -117,20 +187,21 @@ export class Executor {
   /** Refuses new calls and resolves when the accepted ones have ended. */
   drain(): Promise<void> {
     this.#draining = true;
-    if (this.#running.size + this.#queue.size === 0) return Promise.resolve();
+    if (this.#calls.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   /** Ends everything: aborts what runs, refuses what waits. */
   close(why: string): void {
     this.#draining = true;
-    for (const entry of this.#queue.values()) this.#finish(entry, refused("UNAVAILABLE", why));
-    for (const entry of this.#running.values()) this.#finish(entry, uncompleted("unknown", "EXECUTOR_LOST", why));
+    for (const entry of this.#queue) this.#finish(entry, refused("UNAVAILABLE", why));
+    for (const entry of this.#calls.values()) this.#finish(entry, uncompleted("unknown", "EXECUTOR_LOST", why));
+    this.#alarm.stop();
   }
 
-  #refusal(call: Call): Outcome | null {
+  #refusal(call: Call, handler: PreparedHandler | undefined): Outcome | null {
     if (this.#draining) return refused("DRAINING", "the node is draining and takes no new calls");
-    if (this.#options.handler(call.name) === undefined) {
+    if (handler === undefined) {
       return refused("UNKNOWN_COMMAND", `there is no handler for ${JSON.stringify(call.name)}`);
     }
     if (this.#queue.size >= this.#options.queueMax) {
@@ -139,64 +210,55 @@ export class Executor {
     return call.deadlineMs <= 0 ? uncompleted("timedOut", "DEADLINE_EXCEEDED", "it arrived too late") : null;
   }
 
-  #enqueue(call: Call, sink: CallSink): void {
-    const { clock } = this.#options;
-    const entry: Entry = {
-      call,
-      sink,
-      deadlineAtMs: clock.now() + call.deadlineMs,
-      timer: null,
-      controller: null,
-      abortReason: null,
-    };
-    entry.timer = clock.setTimeout(() => this.#expire(entry), call.deadlineMs);
-    this.#queue.set(call.id, entry);
-    this.#pump();
+  /** Ends what has expired, for the alarm. */
+  wake(nowMs: number): number {
+    let nextMs = Infinity;
+    for (const entry of this.#calls.values()) {
+      if (entry.deadlineAtMs <= nowMs) this.#finish(entry, EXPIRED);
+      else nextMs = Math.min(nextMs, entry.deadlineAtMs);
+    }
+    return nextMs;
   }
 
-  #expire(entry: Entry): void {
-    entry.timer = null;
-    this.#finish(entry, uncompleted("timedOut", "DEADLINE_EXCEEDED", "the deadline passed"));
+  #mayRun(): boolean {
+    return this.running < this.#options.concurrency && this.#options.mayStart();
   }
 
+  /** A call that ends at once would start the next from within: the loop that is under way does. */
   #pump(): void {
-    for (const entry of this.#queue.values()) {
-      if (this.#running.size >= this.#options.concurrency) return;
-      if (!this.#options.mayStart()) return;
-      this.#queue.delete(entry.call.id);
-      this.#running.set(entry.call.id, entry);
-      void this.#run(entry);
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      for (const entry of this.#queue) {
+        if (!this.#mayRun()) return;
+        this.#queue.delete(entry);
+        this.#run(entry);
+      }
+    } finally {
+      this.#isPumping = false;
     }
   }
 
-  /** Never rejects. */
-  async #run(entry: Entry): Promise<void> {
-    const { call } = entry;
-    const invocation = this.#invocation(entry);
+  /** What a handler returns without a promise is its answer at once. */
+  #run(entry: Entry): void {
+    entry.state = "running";
     try {
-      const handler = this.#options.handler(call.name) as PreparedHandler;
-      const result = await handler(decodeInput(call.input), invocation);
-      this.#finish(entry, this.#encodeResult(result));
+      const result = entry.handler(decodeInput(entry.call.input), entry);
+      if (isThenable(result)) void this.#await(entry, result);
+      else this.#finish(entry, this.#encodeResult(result));
     } catch (error) {
       this.#finish(entry, failureOf(error));
     }
   }
 
-  #invocation(entry: Entry): Invocation {
-    const { id, name, meta } = entry.call;
-    return {
-      id,
-      name,
-      meta,
-      get signal() {
-        return signalOf(entry);
-      },
-      remainingMs: () => Math.max(0, entry.deadlineAtMs - this.#options.clock.now()),
-      progress: (value) => {
-        const bytes = encodePayload(value, "progress");
-        if (this.#running.get(id) === entry) entry.sink.progress(bytes);
-      },
-    };
+  /** Never rejects. */
+  async #await(entry: Entry, promise: PromiseLike<unknown>): Promise<void> {
+    try {
+      const result = await promise;
+      this.#finish(entry, this.#encodeResult(result));
+    } catch (error) {
+      this.#finish(entry, failureOf(error));
+    }
   }
 
   #encodeResult(result: unknown): Outcome {
@@ -211,37 +273,34 @@ export class Executor {
 
   /** The first outcome counts: a handler that ends after its deadline or cancellation changes nothing. */
   #finish(entry: Entry, outcome: Outcome): void {
-    const { id } = entry.call;
-    if (!this.#running.delete(id) && !this.#queue.delete(id)) return;
-    if (entry.timer !== null) this.#options.clock.clearTimeout(entry.timer);
-    if (outcome.status !== "notStarted") this.#outcomes.set(id, outcome);
+    if (entry.state === "ended") return;
+    if (entry.state === "queued") this.#queue.delete(entry);
+    entry.state = "ended";
+    this.#calls.delete(entry.id);
+    if (outcome.status !== "notStarted") this.#outcomes.set(entry.id, outcome);
     this.#options.progressed();
     entry.sink.settle(outcome);
-    if (ABORTING.has(outcome.status)) {
-      entry.abortReason = new DOMException(outcome.message, "AbortError");
-      entry.controller?.abort(entry.abortReason);
-    }
-    this.#pump();
-    this.#reportIdle();
+    if (ABORTING.has(outcome.status)) entry.abort(outcome.message);
+    if (this.#queue.size > 0) this.#pump();
+    if (this.#calls.size === 0) this.#reportIdle();
   }
 
   #reportIdle(): void {
-    if (this.#running.size + this.#queue.size > 0) return;
+    if (this.#idle.length === 0) return;
     const waiting = this.#idle;
     this.#idle = [];
     for (const resolve of waiting) resolve();
   }
 }
 
+const EXPIRED = uncompleted("timedOut", "DEADLINE_EXCEEDED", "the deadline passed");
+
 /** Outcomes of calls whose handler may still be running. */
 const ABORTING: ReadonlySet<Outcome["status"]> = new Set<Outcome["status"]>(["cancelled", "timedOut", "unknown"]);
 
-function signalOf(entry: Entry): AbortSignal {
-  if (entry.controller === null) {
-    entry.controller = new AbortController();
-    if (entry.abortReason !== null) entry.controller.abort(entry.abortReason);
-  }
-  return entry.controller.signal;
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  return typeof (value as { readonly then?: unknown }).then === "function";
 }
 
 /** A handler refuses its input with this; the call counts as not started. */

@@ -1,5 +1,4 @@
 /** One command to many: settles when all have, with the first that completes, or with a quorum; streams what comes. */
-import { setMaxListeners } from "node:events";
 import { CommandError, InvalidOptionError } from "../errors.js";
 import type { CommandOptions, CommandOutcome } from "./dispatch.js";
 
@@ -36,60 +35,92 @@ export interface FanOutPlan {
   readonly targets: readonly string[];
   readonly needed: number | null;
   readonly signal: AbortSignal | undefined;
-  /** Starts the call to one target. */
-  readonly start: (target: string, signal: AbortSignal) => Promise<CommandOutcome>;
+  /** The call to one target, not started yet. */
+  readonly call: (target: string, done: (outcome: CommandOutcome) => void) => FanOutCall;
+}
+
+interface FanOutCall {
+  start(): void;
+  abort(): void;
 }
 
 export function runFanOut(plan: FanOutPlan): FanOut<never> {
-  const arrived: CommandOutcome[] = [];
-  const wakes = new Set<() => void>();
-  const stop = new AbortController();
-  // Each target listens to it: many are no leak.
-  setMaxListeners(0, stop.signal);
-  const abort = (): void => stop.abort(plan.signal?.reason);
-  if (plan.signal?.aborted === true) abort();
-  plan.signal?.addEventListener("abort", abort, { once: true });
-  const outcomes = collect(plan, stop, arrived, () => wakes.forEach((wake) => wake())).finally(() =>
-    plan.signal?.removeEventListener("abort", abort),
-  );
+  const run = new FanOutRun(plan);
+  run.start();
   // Whoever iterates instead need not handle this promise.
-  outcomes.catch(() => {});
-  const iterate = async function* (): AsyncGenerator<CommandOutcome, void, void> {
-    const expected = isHopeless(plan) ? 0 : plan.targets.length;
-    for (let next = 0; next < expected; next++) {
-      while (arrived.length <= next) {
-        await new Promise<void>((resolve) => {
-          const wake = (): void => {
-            wakes.delete(wake);
-            resolve();
-          };
-          wakes.add(wake);
-        });
-      }
-      yield arrived[next] as CommandOutcome;
-    }
-  };
-  return { outcomes, [Symbol.asyncIterator]: iterate } as FanOut<never>;
+  run.outcomes.catch(() => {});
+  return run as FanOut as FanOut<never>;
 }
 
-async function collect(
-  plan: FanOutPlan,
-  stop: AbortController,
-  arrived: CommandOutcome[],
-  tell: () => void,
-): Promise<readonly CommandOutcome[]> {
-  if (isHopeless(plan)) throw impossible(plan, 0);
-  let completions = 0;
-  const note = (outcome: CommandOutcome): void => {
-    arrived.push(outcome);
-    if (outcome.status === "completed") completions++;
-    tell();
-    if (isDecided(plan, completions, arrived.length)) stop.abort();
+class FanOutRun implements FanOut {
+  readonly outcomes: Promise<readonly CommandOutcome[]>;
+  readonly #plan: FanOutPlan;
+  readonly #arrived: CommandOutcome[] = [];
+  readonly #wakes = new Set<() => void>();
+  /** Enough completed, or enough no longer can, or the user aborted: what is under way is cancelled. */
+  #isStopped = false;
+  #completions = 0;
+  #calls: readonly FanOutCall[] = [];
+  #resolve: (outcomes: readonly CommandOutcome[]) => void = () => {};
+  #reject: (reason: unknown) => void = () => {};
+
+  constructor(plan: FanOutPlan) {
+    this.#plan = plan;
+    this.outcomes = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  start(): void {
+    const { targets, signal, call } = this.#plan;
+    if (isHopeless(this.#plan)) return this.#reject(impossible(this.#plan, 0));
+    if (targets.length === 0) return this.#end();
+    signal?.addEventListener("abort", this.#stop, { once: true });
+    this.#isStopped = signal?.aborted === true;
+    const note = (outcome: CommandOutcome): void => this.#note(outcome);
+    this.#calls = targets.map((target) => call(target, note));
+    for (const each of this.#calls) {
+      // What was started before may have decided it already.
+      if (this.#isStopped) each.abort();
+      else each.start();
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<CommandOutcome, void, void> {
+    const expected = isHopeless(this.#plan) ? 0 : this.#plan.targets.length;
+    for (let next = 0; next < expected; next++) {
+      while (this.#arrived.length <= next) await this.#news();
+      yield this.#arrived[next] as CommandOutcome;
+    }
+  }
+
+  #news(): Promise<void> {
+    return new Promise((resolve) => this.#wakes.add(resolve));
+  }
+
+  #note(outcome: CommandOutcome): void {
+    this.#arrived.push(outcome);
+    if (outcome.status === "completed") this.#completions++;
+    for (const wake of this.#wakes) wake();
+    this.#wakes.clear();
+    if (this.#arrived.length === this.#plan.targets.length) this.#end();
+    else if (isDecided(this.#plan, this.#completions, this.#arrived.length)) this.#stop();
+  }
+
+  readonly #stop = (): void => {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    for (const call of this.#calls) call.abort();
   };
-  await Promise.all(plan.targets.map(async (target) => note(await plan.start(target, stop.signal))));
-  plan.signal?.throwIfAborted();
-  if (plan.needed !== null && completions < plan.needed) throw impossible(plan, completions);
-  return arrived;
+
+  #end(): void {
+    const { signal, needed } = this.#plan;
+    signal?.removeEventListener("abort", this.#stop);
+    if (signal?.aborted === true) this.#reject(signal.reason);
+    else if (needed !== null && this.#completions < needed) this.#reject(impossible(this.#plan, this.#completions));
+    else this.#resolve(this.#arrived);
+  }
 }
 
 /** Not even all targets would be enough: nobody is asked. */
@@ -99,7 +130,7 @@ function isHopeless({ needed, targets }: FanOutPlan): boolean {
 
 /** Enough completed, or enough no longer can. */
 function isDecided({ needed, targets }: FanOutPlan, completions: number, arrived: number): boolean {
-  if (needed === null || arrived === targets.length) return false;
+  if (needed === null) return false;
   return completions >= needed || completions + (targets.length - arrived) < needed;
 }
 

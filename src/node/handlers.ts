@@ -66,11 +66,11 @@ export function handlerLookup(
 
 function prepare(command: Handler | ValidatedHandler, environment: HandlerEnvironment): PreparedHandler {
   if (typeof command === "function") {
-    return (input, invocation) => command(input as never, toContext(invocation, environment));
+    return (input, invocation) => command(input as never, new CallContext(invocation, environment));
   }
   return async (input, invocation) => {
     const value = await validate(command.input, input);
-    return command.run(value as never, toContext(invocation, environment));
+    return command.run(value as never, new CallContext(invocation, environment));
   };
 }
 
@@ -86,20 +86,35 @@ function pathOf(issue: StandardSchemaV1.Issue): string {
   return keys.length === 0 ? "" : `${keys.join(".")}: `;
 }
 
-function toContext(invocation: Invocation, environment: HandlerEnvironment): HandlerContext {
-  const { id, name, meta } = invocation;
-  return {
-    path: environment.path,
-    name,
-    commandId: id,
-    get signal() {
-      return invocation.signal;
-    },
-    epoch: environment.epoch(),
-    meta,
-    remainingMs: () => invocation.remainingMs(),
-    progress: (value) => invocation.progress(value),
-  };
+/** A class, because every call gets one; what may be taken out of it is bound when it is asked for. */
+class CallContext implements HandlerContext {
+  readonly path: string;
+  readonly name: string;
+  readonly commandId: string;
+  readonly epoch: Epoch;
+  readonly meta: Meta | null;
+  readonly #invocation: Invocation;
+
+  constructor(invocation: Invocation, environment: HandlerEnvironment) {
+    this.path = environment.path;
+    this.name = invocation.name;
+    this.commandId = invocation.id;
+    this.epoch = environment.epoch();
+    this.meta = invocation.meta;
+    this.#invocation = invocation;
+  }
+
+  get signal(): AbortSignal {
+    return this.#invocation.signal;
+  }
+
+  get remainingMs(): () => number {
+    return () => this.#invocation.remainingMs();
+  }
+
+  get progress(): (value: unknown) => void {
+    return (value) => this.#invocation.progress(value);
+  }
 }
 
 const NAME_LENGTH_MAX = 64;

@@ -27,8 +27,8 @@ export class OutcomeCache<Kept extends Outcome = Outcome> {
     return this.#young.get(id) ?? this.#old.get(id);
   }
 
+  /** Keeps the outcome of an id that it holds nothing of. */
   set(id: string, outcome: Kept): void {
-    if (this.get(id) !== undefined) return;
     const bytes = outcome.output.length + ENTRY_BYTES;
     const isFull = this.#young.size >= Math.ceil(this.#entriesMax / 2) || this.#youngBytes + bytes > this.#bytesMax / 2;
     if (isFull) this.#age();

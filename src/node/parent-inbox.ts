@@ -22,6 +22,7 @@ type ParentInboxPort = Pick<
   | "pulse"
   | "existing"
   | "commandCredit"
+  | "isBusy"
   | "shutDown"
   | "requestCoordination"
 >;
@@ -113,6 +114,10 @@ export class ParentInbox implements UplinkPort {
 
   commandCredit(): number {
     return this.#port.commandCredit;
+  }
+
+  isBusy(): boolean {
+    return this.#port.isBusy;
   }
 
   #synced(message: SyncFull): void {

@@ -123,10 +123,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   }
 
   get router(): CommandRouter {
-    const { core, children, executor, synchronizer } = this;
-    const sendUp = (message: UpMessage): void => this.uplink?.send(message);
-    const refusal = (): Outcome | null => this.#refusal();
-    return (this.#parts.router ??= new CommandRouter({ core, children, executor, synchronizer, sendUp, refusal }));
+    return (this.#parts.router ??= this.#newRouter());
   }
 
   get requests(): Requests {
@@ -140,6 +137,13 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   get #parts(): ExistingParts {
     if (this.#existing === NO_PARTS) this.#existing = { ...NO_PARTS };
     return this.#existing;
+  }
+
+  #newRouter(): CommandRouter {
+    const { core, children, executor, synchronizer } = this;
+    const sendUp = (message: UpMessage): void => this.uplink?.send(message);
+    const refusal = (): Outcome | null => this.#refusal();
+    return new CommandRouter({ core, children, executor, synchronizer, sendUp, refusal });
   }
 
   #newRequests(): Requests {
@@ -185,6 +189,12 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   /** Commands of the parent's session that we take in all. */
   get commandCredit(): number {
     return this.#existing.router?.credit ?? this.core.options.queueMax;
+  }
+
+  /** Commands of the parent are under way, or several requests to it. */
+  get isBusy(): boolean {
+    const { router, requests } = this.#existing;
+    return router?.isBusy === true || (requests?.calls.size ?? 0) > 1;
   }
 
   /** Requests that can wait for a handler. */

@@ -9,6 +9,11 @@ const EARLY_BYTES_MAX = 16 * 1024 * 1024;
 
 type Received = Message | UnknownMessage;
 
+export interface SequencePort {
+  /** Takes the next message in order. */
+  deliver(message: Received): void;
+}
+
 export class SequenceReceiver {
   /** All numbers up to this one were delivered. */
   received: number;
@@ -20,16 +25,16 @@ export class SequenceReceiver {
   }
 
   /**
-   * Takes one message; calls `deliver` for it and for those that waited for it. Duplicates are ignored.
+   * Takes one message; delivers it and those that waited for it. Duplicates are ignored.
    *
    * @returns false when the number is so far ahead that it cannot be kept
    */
-  take(number: number, message: Received, deliver: (message: Received) => void): boolean {
+  take(number: number, message: Received, port: SequencePort): boolean {
     if (number <= this.received) return true;
     if (number > this.received + 1) return this.#keep(number, message);
     this.received = number;
-    deliver(message);
-    this.#deliverEarly(deliver);
+    port.deliver(message);
+    if (this.#early !== null) this.#deliverEarly(port);
     return true;
   }
 
@@ -44,7 +49,7 @@ export class SequenceReceiver {
     return true;
   }
 
-  #deliverEarly(deliver: (message: Received) => void): void {
+  #deliverEarly(port: SequencePort): void {
     while (this.#early !== null) {
       const message = this.#early.get(this.received + 1);
       if (message === undefined) return;
@@ -52,7 +57,7 @@ export class SequenceReceiver {
       this.#earlyBytes -= sizeOf(message);
       this.#early.delete(this.received);
       if (this.#early.size === 0) this.#early = null;
-      deliver(message);
+      port.deliver(message);
     }
   }
 }

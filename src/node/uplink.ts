@@ -53,6 +53,8 @@ export interface UplinkPort {
   acknowledged(frame: Frame): void;
   /** Commands that we take from the parent in all. */
   commandCredit(): number;
+  /** Whether other calls over this link are under way. */
+  isBusy(): boolean;
 }
 
 /** The parent that held our session before, to refuse it when it speaks. */
@@ -159,6 +161,10 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   credit(): number {
     return this.#port.commandCredit();
+  }
+
+  isBusy(): boolean {
+    return this.#port.isBusy();
   }
 
   onHeader(frame: Frame): void {

@@ -21,11 +21,11 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/node/executor.ts",
-        find: "      const result = await handler(decodeInput(call.input), invocation);",
-        replace: `      const input = decodeInput(call.input);
+        find: "      const result = entry.handler(decodeInput(entry.call.input), entry);",
+        replace: `      const input = decodeInput(entry.call.input);
       const { value } = input as { value: unknown };
       entry.sink.settle(completed(encodePayload({ echo: value, path: "" }, "result")));
-      const result = await handler(input, invocation);`,
+      const result = entry.handler(input, entry);`,
       },
     ],
   },
@@ -45,7 +45,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     name: "no-retransmission",
     bug: "what was lost is not sent again",
     withinSeeds: 20,
-    edits: [{ file: "src/node/channel.ts", find: "if (sequenced) this.#startRetransmitTimer();", replace: "" }],
+    edits: [{ file: "src/node/channel.ts", find: "if (sequenced) this.#awaitAck();", replace: "" }],
   },
   {
     name: "begun-called-not-started",
@@ -83,8 +83,13 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/node/call-table.ts",
-        find: "caller.timer = this.#port.clock.setTimeout(() => this.#expire(entry, caller), leftMs);",
-        replace: "caller.timer = this.#port.clock.setTimeout(() => this.#expire(entry, caller), leftMs + 1_000);",
+        find: "if (caller.deadlineAtMs <= nowMs) this.#expire(entry, caller);",
+        replace: "if (caller.deadlineAtMs <= nowMs - 1_000) this.#expire(entry, caller);",
+      },
+      {
+        file: "src/node/call-table.ts",
+        find: "nextMs = Math.min(nextMs, deadlineAtMs);",
+        replace: "nextMs = Math.min(nextMs, deadlineAtMs + 1_000);",
       },
     ],
   },

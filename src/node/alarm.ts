@@ -1,0 +1,48 @@
+/**
+ * One timeout for many points in time that are mostly never reached, such as the deadlines of calls that are answered
+ * long before. It is armed for the earliest; nothing is cleared when that one is no longer waited for: the alarm wakes,
+ * finds nothing to do and is armed for the next.
+ */
+import type { Clock, Timer } from "../health/clock.js";
+
+export interface AlarmPort {
+  readonly clock: Clock;
+  /** Does what is due and returns when to look again, monotonic milliseconds; Infinity for never. */
+  wake(nowMs: number): number;
+}
+
+export class Alarm {
+  readonly #port: AlarmPort;
+  #timer: Timer | null = null;
+  #atMs = Infinity;
+
+  constructor(port: AlarmPort) {
+    this.#port = port;
+  }
+
+  /** Wakes at this time at the latest. */
+  coverUntil(atMs: number): void {
+    if (atMs < this.#atMs) this.#arm(atMs);
+  }
+
+  stop(): void {
+    if (this.#timer !== null) this.#port.clock.clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#atMs = Infinity;
+  }
+
+  #arm(atMs: number): void {
+    this.stop();
+    this.#atMs = atMs;
+    const { clock } = this.#port;
+    // Whole milliseconds: rounding must not have it wake just before the time, again and again.
+    const delayMs = Math.max(0, Math.ceil(atMs - clock.now()));
+    this.#timer = clock.setTimeout(() => this.#ring(), delayMs);
+  }
+
+  #ring(): void {
+    this.#timer = null;
+    this.#atMs = Infinity;
+    this.coverUntil(this.#port.wake(this.#port.clock.now()));
+  }
+}
