@@ -106,6 +106,32 @@ describe("how commands run", () => {
     expect(order).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
+  test("a long queue of handlers that answer at once is emptied by a loop, not by recursion", async () => {
+    const world = new World();
+    const ends = gate();
+    const commands: Commands = { wait: () => ends.opened, echo: (n: number) => n };
+    const { shop, child } = await pair(world, commands, { concurrency: 1, queueMax: 8_000 });
+    const first = shop.command("a", "wait");
+    const answers = Array.from({ length: 8_000 }, (_, n) => shop.command("a", "echo", n));
+    await world.until(() => child.status.queued === 8_000);
+    ends.open();
+    expect(await world.settle(Promise.all([first, ...answers]))).toHaveLength(8_001);
+  });
+
+  test("what a handler takes out of its context works by itself", async () => {
+    const world = new World();
+    const seen: unknown[] = [];
+    const { shop } = await pair(world, {
+      work: (_input: unknown, { progress, remainingMs, signal, ...rest }) => {
+        progress(1);
+        return [remainingMs() > 0, signal.aborted, rest.name];
+      },
+    });
+    const answer = shop.command("a", "work", {}, { onProgress: (value) => seen.push(value) });
+    expect(await world.settle(answer)).toEqual([true, false, "work"]);
+    expect(seen).toEqual([1]);
+  });
+
   test("the parent sees the child's load", async () => {
     const world = new World();
     const { shop } = await pair(world, { hang: () => new Promise(() => {}) }, { concurrency: 1 });
