@@ -10,6 +10,7 @@ import { deep } from "./deep.js";
 import { detection } from "./detection.js";
 import { type Environment, readEnvironment, toHeader } from "./environment.js";
 import { fanout } from "./fanout.js";
+import { heartbeats } from "./heartbeats.js";
 import { nodes } from "./nodes.js";
 import { overhead } from "./overhead.js";
 import { overload } from "./overload.js";
@@ -19,7 +20,19 @@ import { toRows } from "./rows.js";
 import { soak } from "./soak.js";
 import { toTable } from "./table.js";
 
-const BENCHES: readonly Bench[] = [codec, commands, deep, detection, fanout, nodes, overhead, overload, recovery, soak];
+const BENCHES: readonly Bench[] = [
+  codec,
+  commands,
+  deep,
+  detection,
+  fanout,
+  heartbeats,
+  nodes,
+  overhead,
+  overload,
+  recovery,
+  soak,
+];
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--save] [--runs N] [--operations N] [--minutes N] [--no-peers]
        npm run bench -- all      measures and saves everything, but what is marked * only with --long
