@@ -20,26 +20,31 @@ const TURNS_MAX = 3;
 /** The same draws for everybody who is compared. */
 const SEED = 4;
 
-export async function drive(call: Call, load: Load, operations: number): Promise<readonly Reading[]> {
-  const latencies = new Float64Array(operations);
+/** How long it is called, unless a number of calls is given. */
+const MEASURED_MS = 500;
+
+export async function drive(call: Call, load: Load, operations: number | null): Promise<readonly Reading[]> {
+  const latenciesMs: number[] = [];
   const userCode = load.isStaggered ? staggering() : null;
-  let next = 0;
+  const startedAtMs = performance.now();
+  let begun = 0;
+  const goesOn = (): boolean =>
+    operations === null ? performance.now() - startedAtMs < MEASURED_MS : begun < operations;
   const caller = async (): Promise<void> => {
-    while (next < operations) {
-      const place = next++;
-      const startedAtMs = performance.now();
+    while (goesOn()) {
+      const place = begun++;
+      const calledAtMs = performance.now();
       await call();
-      latencies[place] = performance.now() - startedAtMs;
+      latenciesMs.push(performance.now() - calledAtMs);
       if (userCode !== null) await userCode(place);
     }
   };
-  const startedAtMs = performance.now();
   await Promise.all(Array.from({ length: load.inFlight }, caller));
   const seconds = (performance.now() - startedAtMs) / 1_000;
   return [
-    { case: `${load.label}, rate`, unit: "1/s", value: operations / seconds },
-    { case: `${load.label}, p50`, unit: "µs", value: quantile(latencies, 0.5) * 1_000 },
-    { case: `${load.label}, p99`, unit: "µs", value: quantile(latencies, 0.99) * 1_000 },
+    { case: `${load.label}, rate`, unit: "1/s", value: latenciesMs.length / seconds },
+    { case: `${load.label}, p50`, unit: "µs", value: quantile(latenciesMs, 0.5) * 1_000 },
+    { case: `${load.label}, p99`, unit: "µs", value: quantile(latenciesMs, 0.99) * 1_000 },
   ];
 }
 

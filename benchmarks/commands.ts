@@ -11,7 +11,7 @@ import { createNode } from "fractal-tree";
 import { connectNats } from "fractal-tree/nats";
 import { pack, unpack } from "msgpackr";
 import { startNatsServer } from "../test/support/nats-server.js";
-import type { Bench, BenchOptions, Goal, Measure, Subject } from "./bench.js";
+import type { Bench, BenchOptions, Goal, Measure } from "./bench.js";
 import { closing, forkProgram } from "./child-process.js";
 import { type Call, drive, type Load } from "./commands-load.js";
 import { PAYLOAD } from "./payload.js";
@@ -26,8 +26,6 @@ const LOADS: readonly Load[] = [
   ...[1, 16, 128, 1_024].map((inFlight) => ({ label: `${inFlight} in flight`, inFlight, isStaggered: false })),
   { label: "128 staggered", inFlight: 128, isStaggered: true },
 ];
-const SEQUENTIAL_OPERATIONS = 2_000;
-const PIPELINED_OPERATIONS = 24_000;
 
 export const commands: Bench = {
   name: "commands",
@@ -83,12 +81,13 @@ async function stage(options: BenchOptions, measure: Measure): Promise<void> {
     [FLOOR]: floorCall(lean),
     ...(peer !== null && { [MOLECULER]: peer.call }),
   };
-  await measure(LOADS.flatMap((load) => Object.entries(calls).map((call) => toSubject(call, load, options))));
-}
-
-function toSubject([variant, call]: [string, Call], load: Load, { operations }: BenchOptions): Subject {
-  const count = operations ?? (load.inFlight === 1 ? SEQUENTIAL_OPERATIONS : PIPELINED_OPERATIONS);
-  return { variant, measure: () => drive(call, load, count) };
+  await measure(
+    LOADS.flatMap((load) =>
+      Object.entries(calls).map(([variant, call]) => {
+        return { variant, measure: () => drive(call, load, options.operations) };
+      }),
+    ),
+  );
 }
 
 function requestCall(connection: NatsConnection): Call {

@@ -16,7 +16,7 @@ import { overhead } from "./overhead.js";
 import { overload } from "./overload.js";
 import { recovery } from "./recovery.js";
 import { readResults, type Result, saveResult, writeReport } from "./results.js";
-import { toRows } from "./rows.js";
+import { missing, toRows } from "./rows.js";
 import { soak } from "./soak.js";
 import { toTable } from "./table.js";
 
@@ -70,6 +70,7 @@ async function measureOne(bench: Bench, options: Arguments): Promise<void> {
   const readings = await takeReadings(bench, { ...options, runs: options.runs ?? bench.runs, tell });
   const tookSeconds = Math.round((performance.now() - startedAtMs) / 1_000);
   const rows = toRows(bench, readings);
+  for (const label of missing(bench, rows)) tell(`not measured: ${label}`);
   tell(`took ${tookSeconds} s`);
   console.log(options.json ? JSON.stringify(rows) : toPage(bench, environment, toTable(rows)));
   if (options.save) await save(bench, { environment, options: optionArgs(options).join(" "), tookSeconds, rows });

@@ -96,6 +96,13 @@ function ratioOf(values: readonly number[], baseline: Group): number {
   return median(values.map((each, run) => each / (baseline[run]?.value ?? Number.NaN)));
 }
 
+/** What the benchmark promises to show, but did not measure: goals and readings of its chart without a row. */
+export function missing({ goals, chart }: Pick<Bench, "goals" | "chart">, rows: readonly Row[]): readonly string[] {
+  const cases = new Set(rows.map((row) => row.case));
+  const readings = new Set(rows.map((row) => row.reading));
+  return [...Object.keys(goals).filter((label) => !cases.has(label)), ...chart.filter((each) => !readings.has(each))];
+}
+
 /** A goal that could not be measured is not met. */
 function isMet({ is, limit }: Goal, measured: number | null): boolean {
   if (measured === null) return false;

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { type Bench, type Goal, takeReadings, type TakenReading } from "../../benchmarks/bench.js";
-import { median, quantile, type Row, rounded, toRows } from "../../benchmarks/rows.js";
+import { median, missing, quantile, type Row, rounded, toRows } from "../../benchmarks/rows.js";
 import { toTable } from "../../benchmarks/table.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -72,6 +72,13 @@ describe("rows", () => {
     const [plain, other] = rowsOf(goals.slice(1), ...taken);
     expect(plain).toMatchObject({ against: "theirs", ratio: 2, goal: null });
     expect(other).toMatchObject({ against: "others", ratio: 4, met: false });
+  });
+
+  it("tell what was promised and not measured", () => {
+    const goal: Goal = { of: "value", is: ">=", limit: 1 };
+    const rows = rowsOf(null, readings("ours", 1));
+    const promised = { goals: { "ours, rate": goal, "ours, p99": goal }, chart: ["rate", "p50"] };
+    expect(missing(promised, rows)).toEqual(["ours, p99", "p50"]);
   });
 
   it("name a case without variants by itself", () => {
@@ -162,10 +169,22 @@ describe("the program", () => {
     expect(stderr).toContain("Usage: npm run bench");
   });
 
+  it.each([
+    ["codec", 64],
+    ["deep", 50],
+    ["overhead", 2],
+  ])("measures all that %s promises", { timeout: 60_000 }, async (name, operations) => {
+    const { code, stdout, stderr } = await runProgram(name, "--json", "--runs", "1", "--operations", `${operations}`);
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/took \d+ s/)]);
+    expect(stderr).not.toContain("not measured");
+    expect((JSON.parse(stdout) as readonly Row[]).filter(({ goal }) => goal !== null)).not.toEqual([]);
+  });
+
   it("measures commands between two processes over a real server", { timeout: 60_000 }, async () => {
     const options = ["--json", "--no-peers", "--runs", "1", "--operations", "200"];
     const { code, stdout, stderr } = await runProgram("commands", ...options);
     expect([code, stderr]).toEqual([0, expect.stringContaining("run 1 of 1")]);
+    expect(stderr).not.toContain("not measured");
     expect(stdout.trimEnd()).not.toContain("\n");
     const rows = JSON.parse(stdout) as readonly Row[];
     const sequential = rows.find((row) => row.case === "node.command(), 1 in flight, p50");
