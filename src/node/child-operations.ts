@@ -10,6 +10,7 @@ import {
   NodeEndedError,
   WrongStateError,
 } from "../errors.js";
+import { known } from "./option-checks.js";
 import {
   assertProgress,
   type ChildSpec,
@@ -147,6 +148,7 @@ export class ChildOperations {
       if (resolved.owned !== null) assertProgress("child", resolved.owned.spec, heartbeat.maxMs);
       return resolved;
     }
+    known("child", child, ["id", "args"]);
     const { id = this.#freeId(), args } = child as DynamicChild;
     return resolveDynamicChild(template, { id, args }, autoShutdown);
   }
@@ -167,6 +169,7 @@ export class ChildOperations {
   }
 
   #declared(id: string): ChildLink {
+    if (typeof id !== "string") throw new InvalidOptionError("id", id, "the id of a declared child");
     const link = this.#port.children.get(id);
     if (link?.listed !== true) throw new ChildNotFoundError(this.#path(id));
     return link;

@@ -6,7 +6,7 @@ import { InvalidOptionError } from "../errors.js";
 import { assertToken } from "../protocol/path.js";
 import { inProcess, type NodeFactory } from "../supervision/in-process.js";
 import type { Starter } from "../supervision/starter.js";
-import { atLeast, delay, flag, known, oneOf, positiveInteger, record, withMethods } from "./option-checks.js";
+import { atLeast, delay, flag, known, oneOf, record } from "./option-checks.js";
 
 /** How a child is started and what follows its end; the same for all that come from one template. */
 export interface ChildTemplate {
@@ -141,7 +141,7 @@ export function resolveChildSpec(option: string, spec: ChildSpec, autoShutdown: 
     assertRemote(option, spec);
     return { id, critical, owned: null };
   }
-  known(option, spec, [...CHILD_OPTIONS, ...TEMPLATE_OPTIONS, "args"]);
+  known(option, spec, [...new Set([...CHILD_OPTIONS, ...TEMPLATE_OPTIONS, "args"])]);
   if ((spec.remote as boolean | undefined) === true) {
     throw new InvalidOptionError(`${option}.remote`, true, "absent where start is given");
   }
@@ -215,7 +215,8 @@ function assertShutdown(option: string, shutdown: Shutdown): void {
 
 function toStarter(option: string, start: Starter | NodeFactory): Starter {
   if (typeof start === "function") return inProcess(start);
-  return withMethods(option, start, ["start"]);
+  if (typeof start === "object" && typeof start?.start === "function") return start;
+  throw new InvalidOptionError(option, start, "a function that makes the node, or a starter such as childProcess(url)");
 }
 
 function resolveProgress(option: string, { requireProgress }: ChildTemplate): Required<ProgressRequirement> | null {
@@ -271,6 +272,8 @@ export function assertProgress(
 }
 
 /** How often something may happen: 0 means never. */
+/** 0 means never. */
 function count(option: string, value: number): number {
-  return value === 0 ? 0 : positiveInteger(option, value);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidOptionError(option, value, "an integer >= 0");
+  return value;
 }

@@ -10,7 +10,7 @@ import type { EndReason, NodeEvents } from "./events.js";
 import type { FanOut, FanOutOptions } from "./fan-out.js";
 import type { ChildSpec, DynamicChild } from "./child-options.js";
 import type { ChildCount, ChildInfo } from "./child-operations.js";
-import { atLeast, delay, flag } from "./option-checks.js";
+import { atLeast, delay, flag, known, record } from "./option-checks.js";
 import { type NodeOptions, resolveNodeOptions } from "./options.js";
 import { NodeRuntime } from "./runtime.js";
 import type { SyncedDocument } from "./synchronizer.js";
@@ -72,7 +72,12 @@ export interface Node extends AsyncDisposable {
    * @throws ChildNotFoundError
    */
   terminateChild(id: string): Promise<void>;
-  /** Starts a child that was terminated or has finished. @throws ChildNotFoundError, ChildRunningError, ChildNotStartedError */
+  /**
+   * Starts a child that was terminated or has finished.
+   *
+   * @throws ChildNotFoundError, ChildRunningError, ChildNotStartedError; WrongStateError for a remote child, or when the node
+   * does not run; NodeEndedError when it ends meanwhile
+   */
   restartChild(id: string): Promise<ChildInfo>;
   /** Forgets a child that does not run. @throws ChildNotFoundError, ChildRunningError */
   deleteChild(id: string): void;
@@ -339,6 +344,7 @@ class RunningNode implements Node {
 
   watch(path: string, options: WatchOptions = {}): NodeWatch {
     const { transport, clock, failureDetector } = this.#runtime.core.options;
+    known("options", record("options", options), ["subtree", "silenceMs", "signal"]);
     const { silenceMs } = options;
     if (silenceMs !== undefined)
       atLeast("silenceMs", silenceMs, "failureDetector.deadMs + 1", failureDetector.deadMs + 1);

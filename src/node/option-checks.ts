@@ -48,6 +48,11 @@ export function callable<T>(option: string, value: T): T {
   return value;
 }
 
+export function abortSignal(option: string, value: AbortSignal): AbortSignal {
+  if (!(value instanceof AbortSignal)) throw new InvalidOptionError(option, value, "an AbortSignal");
+  return value;
+}
+
 export function list<T>(option: string, value: readonly T[]): readonly T[] {
   if (!Array.isArray(value)) throw new InvalidOptionError(option, value, "an array");
   return value as readonly T[];

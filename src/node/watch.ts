@@ -13,7 +13,7 @@ import { assertPath } from "../protocol/path.js";
 import { broadcastSubject, endSubject, upSubject } from "../protocol/subjects.js";
 import type { MessageListener, Subscription, Transport } from "../transport/transport.js";
 import { EventStream } from "./event-stream.js";
-import { assertTransport, delay, flag, known } from "./option-checks.js";
+import { abortSignal, assertTransport, delay, flag, known, record, withMethods } from "./option-checks.js";
 import { type NodeEnd, WatchedNode } from "./watched-node.js";
 
 export interface WatchOptions {
@@ -42,7 +42,10 @@ export interface WatchNodeOptions extends WatchOptions {
  */
 export interface NodeWatch extends AsyncIterable<NodeEnd, undefined>, Disposable {
   readonly path: string;
-  /** The end of the watched node itself. Rejects when the watch is closed before, with the signal's reason or an AbortError. */
+  /**
+   * The end of the watched node itself. Rejects when the watch is closed before, with the signal's reason or an AbortError,
+   * and with TransportClosedError when the transport was closed.
+   */
   readonly ended: Promise<NodeEnd>;
   /** Listens no longer. Idempotent. */
   close(): void;
@@ -65,10 +68,11 @@ const NODES_MAX = 10_000;
  * @throws InvalidOptionError, InvalidPathError, TransportClosedError, the signal's reason
  */
 export function watchNode(options: WatchNodeOptions): NodeWatch {
-  known("options", options, OPTIONS);
+  known("options", record("options", options), OPTIONS);
   assertTransport(options.transport);
   assertPath("path", options.path);
-  options.signal?.throwIfAborted();
+  if (options.signal !== undefined) abortSignal("signal", options.signal).throwIfAborted();
+  if (options.clock !== undefined) withMethods("clock", options.clock, ["now", "setTimeout", "clearTimeout", "defer"]);
   const { transport, path, clock = realClock, signal } = options;
   const subtree = flag("subtree", options.subtree ?? false);
   const silenceMs = delay("silenceMs", options.silenceMs ?? 40_000);
@@ -148,7 +152,7 @@ class Watch implements NodeWatch {
     this.#hear(endSubject(transport, path), (payload, at) => this.#noticed(payload, at));
     this.#hear(upSubject(transport, path), (payload, at) => this.#heard("up", payload, at));
     this.#hear(broadcastSubject(transport, path), (payload, at) => this.#heard("all", payload, at));
-    this.#subscriptions.push(transport.onConnection(() => this.#excuse(Infinity)));
+    this.#subscriptions.push(transport.onConnection(() => this.#connectionChanged()));
   }
 
   /** The listener gets the path of whoever speaks, or is spoken of. */
@@ -237,10 +241,21 @@ class Watch implements NodeWatch {
   #look(): void {
     const nowMs = this.#nowMs;
     const lateMs = nowMs - this.#dueAtMs;
-    if (!this.#options.transport.connected) this.#excuse(Infinity);
+    if (!this.#options.transport.connected) this.#connectionChanged();
     else if (lateMs > LATE_MS) this.#excuse(lateMs);
     else this.#judge(nowMs);
     if (!this.#isClosed) this.#lookLater();
+  }
+
+  #connectionChanged(): void {
+    const { transport, path } = this.#options;
+    this.#excuse(Infinity);
+    try {
+      // One that was closed does not come back, and says so to whoever subscribes.
+      transport.subscribe(endSubject(transport, path), () => {}).unsubscribe();
+    } catch (error) {
+      this.#close(error);
+    }
   }
 
   #judge(nowMs: number): void {

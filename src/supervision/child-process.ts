@@ -1,6 +1,6 @@
 /** Children in processes of their own, forked from this one. */
 import { type ChildProcess, fork, type StdioOptions } from "node:child_process";
-import { cloneable, environment, known, strings } from "./program-options.js";
+import { cloneable, environment, known, optionsOf, strings } from "./program-options.js";
 import { InvalidOptionError } from "../errors.js";
 import { programPath } from "./program-url.js";
 import { type RawExit, type SeparateChild, startSeparate } from "./separate-child.js";
@@ -34,7 +34,7 @@ type StdioStream = "inherit" | "ignore" | number;
  */
 export function childProcess(url: URL | string, options: ChildProcessOptions = {}): Starter {
   const program = programPath("url", url);
-  known(options, ["data", "argv", "execArgv", "env", "outlivesParent", "stdio"]);
+  known(optionsOf("childProcess", options), ["data", "argv", "execArgv", "env", "outlivesParent", "stdio"]);
   const { execArgv, env = {}, outlivesParent = false } = options;
   if (typeof outlivesParent !== "boolean")
     throw new InvalidOptionError("outlivesParent", outlivesParent, "true or false");
@@ -59,8 +59,10 @@ export function childProcess(url: URL | string, options: ChildProcessOptions = {
 
 function toStdio(stdio: NonNullable<ChildProcessOptions["stdio"]>): StdioOptions {
   const streams: readonly unknown[] = typeof stdio === "string" ? [stdio, stdio, stdio] : stdio;
-  if (!Array.isArray(streams) || !streams.every(isStream)) {
-    throw new InvalidOptionError("stdio", stdio, '"inherit", "ignore", or an array of these and of file descriptors');
+  // With less than three, the channel to the parent would take the place of one of them.
+  if (!Array.isArray(streams) || streams.length < 3 || !streams.every(isStream)) {
+    const rule = '"inherit", "ignore", or an array of three or more of these and of file descriptors';
+    throw new InvalidOptionError("stdio", stdio, rule);
   }
   return [...(streams as StdioStream[]), "ipc"];
 }

@@ -7,6 +7,12 @@ export function known(options: object, names: readonly string[]): void {
   if (unknown !== undefined) throw new InvalidOptionError(unknown[0], unknown[1], `one of ${names.join(", ")}`);
 }
 
+/** @param of what the options belong to */
+export function optionsOf<Options extends object>(of: string, options: Options): Options {
+  if (typeof options === "object" && options !== null) return options;
+  throw new InvalidOptionError(`${of} options`, options, "an object");
+}
+
 export function strings(option: string, value: readonly string[]): string[] {
   if (Array.isArray(value) && value.every((entry) => typeof entry === "string")) return [...value];
   throw new InvalidOptionError(option, value, "an array of strings");

@@ -2,7 +2,8 @@
  * The child's side: what the program of a worker thread or of a forked process calls.
  *
  * R1. When the node has ended the thread or process ends: by itself, or after a while regardless of what is left in it.
- * R2. A process whose parent's process is gone ends in order, unless it is to outlive it; also while its node is made.
+ * R2. A process whose parent's process is gone ends in order, unless it is to outlive it; also while its node is made, and
+ *     before it was told what to make.
  * R3. Signals of a terminal are its parent's to answer: a process ignores SIGINT, and its node stops at SIGTERM.
  */
 import { isMainThread, parentPort } from "node:worker_threads";
@@ -11,6 +12,7 @@ import { type MessagePort, PortTransport } from "../transport/port-transport.js"
 import type { Clock, Random } from "../health/clock.js";
 import type { Transport } from "../transport/transport.js";
 import { InvalidOptionError, WrongStateError } from "../errors.js";
+import { known, optionsOf } from "./program-options.js";
 import { asToChild, EXIT_DEPENDENCY_DOWN, fromChild, type StartOrder } from "./child-channel.js";
 import { exitOfEnd } from "./exit.js";
 import { assertNode, type StartableNode, watchFailure } from "./in-process.js";
@@ -35,7 +37,10 @@ export interface ChildContext {
 }
 
 export interface RunChildOptions {
-  /** How long the process may take to end by itself once its node has ended, milliseconds. @default 5_000 */
+  /**
+   * How long the process may take to end by itself once its node has ended, milliseconds. Where a connection or server is
+   * left open, an ordered stop takes so much longer. @default 1_000
+   */
   readonly exitTimeoutMs?: number;
 }
 
@@ -65,11 +70,10 @@ let isCalled = false;
  */
 export async function runChild(
   build: (context: ChildContext) => StartableNode | Promise<StartableNode>,
-  { exitTimeoutMs = 5_000 }: RunChildOptions = {},
+  options: RunChildOptions = {},
 ): Promise<void> {
-  if (!(exitTimeoutMs >= 0 && exitTimeoutMs < 2 ** 31)) {
-    throw new InvalidOptionError("exitTimeoutMs", exitTimeoutMs, "a number of milliseconds >= 0");
-  }
+  if (typeof build !== "function") throw new InvalidOptionError("build", build, "a function that makes the node");
+  const exitTimeoutMs = exitTimeoutOf(options);
   const channel = parentChannel();
   if (isCalled) throw new WrongStateError("runChild was called before: a program runs one child");
   isCalled = true;
@@ -86,6 +90,13 @@ export async function runChild(
   await transport.close();
   await channel.close();
   setTimeout(() => process.exit(), exitTimeoutMs).unref();
+}
+
+function exitTimeoutOf(options: RunChildOptions): number {
+  known(optionsOf("runChild", options), ["exitTimeoutMs"]);
+  const { exitTimeoutMs = 1_000 } = options;
+  if (typeof exitTimeoutMs === "number" && exitTimeoutMs >= 0 && exitTimeoutMs < 2 ** 31) return exitTimeoutMs;
+  throw new InvalidOptionError("exitTimeoutMs", exitTimeoutMs, "a number of milliseconds >= 0");
 }
 
 function contextOf(order: StartOrder, transport: Transport, signal: AbortSignal): ChildContext {
@@ -125,15 +136,27 @@ class Life {
 
 /** Says that the program is there, and learns what it is to be. */
 function hello(channel: ParentChannel): Promise<StartOrder> {
+  const found = isMainThread ? exitWhenForsaken() : () => {};
   return new Promise((resolve) => {
     const unlisten = channel.listen((received) => {
       const message = asToChild(received);
       if (message?.[1] !== "start") return;
       unlisten();
+      found();
       resolve(message[2]);
     });
     channel.post(fromChild("hello"));
   });
+}
+
+/** Whose parent is gone before it said what is to run has nothing to run, whatever else the program has open. */
+function exitWhenForsaken(): () => void {
+  const exit = (): never => process.exit(1);
+  process.once("disconnect", exit);
+  // Ctrl-C reaches the whole group: the parent shuts its children down in order.
+  process.on("SIGINT", () => {});
+  if (!process.connected) exit();
+  return () => void process.off("disconnect", exit);
 }
 
 /** The started node; null when there is none, which the starter was told. */
@@ -191,8 +214,6 @@ function watchProcess({ channel, transport, life, order }: Watched): () => void 
     exitWithin(TERMINATION_EXIT_MS, life);
     life.stop(TERMINATION_TIMEOUT_MS, "SIGTERM");
   });
-  // Ctrl-C reaches the whole group: the parent shuts its children down in order.
-  process.on("SIGINT", () => {});
   process.on("uncaughtExceptionMonitor", (error) => channel.post(fromChild("crashed", messageOf(error))));
   if (!process.connected) orphaned();
   return () => void process.off("disconnect", orphaned);

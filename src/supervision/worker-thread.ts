@@ -1,6 +1,6 @@
 /** Children in worker threads of this process. */
 import { type ResourceLimits, Worker } from "node:worker_threads";
-import { cloneable, environment, known, strings } from "./program-options.js";
+import { cloneable, environment, known, optionsOf, strings } from "./program-options.js";
 import { programUrl } from "./program-url.js";
 import { type RawExit, type SeparateChild, startSeparate } from "./separate-child.js";
 import type { Starter } from "./starter.js";
@@ -26,7 +26,7 @@ export interface WorkerThreadOptions {
  */
 export function workerThread(url: URL | string, options: WorkerThreadOptions = {}): Starter {
   const program = programUrl("url", url);
-  known(options, ["data", "argv", "execArgv", "env", "resourceLimits"]);
+  known(optionsOf("workerThread", options), ["data", "argv", "execArgv", "env", "resourceLimits"]);
   const { execArgv, env = {}, resourceLimits } = options;
   const data = cloneable("data", options.data);
   const argv = strings("argv", options.argv ?? []);

@@ -2,6 +2,7 @@
  * What a NATS user needs for a node, and nothing beyond it: with one user for each node, nobody can speak as somebody
  * else. docs/security.md says what that prevents and what it does not.
  */
+import { InvalidOptionError } from "../errors.js";
 import { assertPath, parentPath } from "../protocol/path.js";
 import { broadcastSubject, childrenSubject, downSubject, endSubject, upSubject } from "../protocol/subjects.js";
 import { type ResolvedNatsSettings, resolveNatsSettings } from "./nats.js";
@@ -31,6 +32,9 @@ export interface NatsPermissions {
  * @throws InvalidOptionError, InvalidPathError
  */
 export function natsPermissions(path: string, options: NatsPermissionsOptions): NatsPermissions {
+  if (typeof options !== "object" || options === null) {
+    throw new InvalidOptionError("options", options, "an object with at least the tree's name");
+  }
   const { subtree = false, watch = [], watchSubtrees = [] } = options;
   const names = resolveNatsSettings(options);
   assertPath("path", path);

@@ -153,6 +153,26 @@ describe("views", () => {
 });
 
 describe("stopOnSignals", () => {
+  // They were noticed, if at all, when the signal came.
+  test.each<[string, unknown]>([
+    ["timeoutMs", { timeoutMs: "x" }],
+    ["timeoutMs", { timeoutMs: 0 }],
+    ["reason", { reason: 5 }],
+    ["signals", { signals: "SIGTERM" }],
+    ["signals[1]", { signals: ["SIGTERM", "SIGFOO"] }],
+    ["signals[0]", { signals: ["SIGKILL"] }],
+    ["signal", { signal: "SIGTERM" }],
+    ["options", null],
+  ])("refuses a bad %s at once: %j", async (option, options) => {
+    const node = new World().node({ path: "shop" });
+    const listeners = process.listenerCount("SIGTERM");
+    expect(() => stopOnSignals(node, options as never)).toThrow(
+      expect.objectContaining({ code: "INVALID_OPTION", option }),
+    );
+    expect(process.listenerCount("SIGTERM")).toBe(listeners);
+    expect(() => stopOnSignals(undefined as never)).toThrow(expect.objectContaining({ option: "node" }));
+  });
+
   test("stops the node at the first signal, once, and stops listening", async () => {
     const world = new World();
     const { shop, child } = await pair(world, {});

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   InvalidOptionError,
   InvalidPathError,
+  memoryTransport,
   type Node,
   type NodeEnd,
   type NodeWatch,
@@ -558,6 +559,18 @@ describe("a watch", () => {
     await world.settle(iterated, 1_000);
     expect(ends).toEqual([await watching.ended]);
     expect(process.subscriptions).toBe(0);
+  });
+
+  // It waited for a connection that does not come back, and kept the process alive.
+  test("ends with a transport that is closed", async () => {
+    const world = new World();
+    const transport = memoryTransport({ clock: world.clock });
+    const watching = watchNode({ transport, clock: world.clock, path: "shop" });
+    const ends = reports(watching);
+    await transport.close();
+    expect(await world.failure(watching.ended)).toMatchObject({ code: "TRANSPORT_CLOSED" });
+    await world.run(60_000);
+    expect(ends).toEqual([]);
   });
 
   test("ends by close, by its signal, by breaking off, and by leaving its block", async () => {

@@ -28,6 +28,22 @@ async function pool(options: Parameters<typeof family>[2] = {}) {
 }
 
 describe("children of a template", () => {
+  // Both were started as if nothing had been said.
+  test.each([{ arg: 1 }, { id: "x", restart: "temporary" }])("take no other fields: %j", async (child) => {
+    const { shop } = await pool();
+    await expect(shop.startChild(child as never)).rejects.toMatchObject({ code: "INVALID_OPTION" });
+    expect(shop.whichChildren()).toEqual([]);
+  });
+
+  test.each([undefined, {}, 5])("are named by texts: %j", async (id) => {
+    const { shop } = await pool();
+    const refusal = expect.objectContaining({ code: "INVALID_OPTION", option: "id" });
+    await expect(shop.terminateChild(id as never)).rejects.toEqual(refusal);
+    await expect(shop.restartChild(id as never)).rejects.toEqual(refusal);
+    expect(() => shop.deleteChild(id as never)).toThrow(refusal);
+    expect(() => shop.getChildSpec(id as never)).toThrow(refusal);
+  });
+
   test("take the next free number, or the id that is given, and their arguments", async () => {
     const { world, shop, contexts } = await pool();
     const joined = world.node({ path: "shop.2" });

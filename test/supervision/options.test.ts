@@ -57,7 +57,7 @@ describe("counts, of which 0 means never", () => {
       // null stands for the default of the child's, as undefined does.
       if (value === null && name === "childIntensity") continue;
       const error = refusal(supervision({ [name]: value }));
-      expect(error).toMatchObject({ option: `supervision.${name}`, value, rule: "an integer >= 1" });
+      expect(error).toMatchObject({ option: `supervision.${name}`, value, rule: "an integer >= 0" });
     }
     expect(createNode({ path: "shop", transport, ...supervision({ [name]: 0 }) }).path).toBe("shop");
   });
@@ -65,9 +65,9 @@ describe("counts, of which 0 means never", () => {
 
 describe("single options", () => {
   const cases: readonly [string, Partial<NodeOptions>, RegExp, unknown?][] = [
-    ["children[1].start", child({ start: 5 }), /an object with the methods start/, 5],
-    ["children[1].start", child({ start: {} }), /an object with the methods start/],
-    ["children[1].start", child({ start: null }), /an object with the methods start/, null],
+    ["children[1].start", child({ start: 5 }), /a function that makes the node/, 5],
+    ["children[1].start", child({ start: {} }), /a function that makes the node/],
+    ["children[1].start", child({ start: null }), /a function that makes the node/, null],
     ["children[1].restart", child({ restart: "always" }), /one of permanent, transient, temporary/, "always"],
     ["children[1].shutdown", child({ shutdown: "kill" }), /milliseconds, "brutal_kill" or "infinity"/, "kill"],
     ["children[1].shutdown", child({ shutdown: null }), /milliseconds, "brutal_kill" or "infinity"/, null],
@@ -128,7 +128,7 @@ describe("single options", () => {
       100,
     ],
     ["supervision.template", supervision({ template: 5 }), /an object/, 5],
-    ["supervision.template.start", supervision({ template: {} }), /an object with the methods start/],
+    ["supervision.template.start", supervision({ template: {} }), /a function that makes the node/],
     ["supervision.template.restart", supervision({ template: { start, restart: 5 } }), /one of permanent/, 5],
     ["supervision.template.critical", supervision({ template: { start, critical: 1 } }), /true or false/, 1],
     ["supervision.template.significant", supervision({ template: { start, significant: true } }), /permanent/, true],

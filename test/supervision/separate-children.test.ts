@@ -8,6 +8,7 @@ import {
   memoryTransport,
   type Node,
   type OwnedChildSpec,
+  runChild,
   type StartContext,
   type StartedChild,
   type Starter,
@@ -227,9 +228,26 @@ describe("options", () => {
     ["env", () => workerThread(url, { env: { A: 1 as never } })],
     ["env", () => childProcess(url, { env: null as never })],
     ["stdio", () => childProcess(url, { stdio: "pipe" as never })],
+    ["stdio", () => childProcess(url, { stdio: ["ignore", "ignore"] })],
+    ["url", () => childProcess("file:")],
+    ["url", () => childProcess("file://elsewhere/child.js")],
+    ["childProcess options", () => childProcess(url, null as never)],
+    ["workerThread options", () => workerThread(url, null as never)],
     ["outlivesParent", () => childProcess(url, { outlivesParent: 1 as never })],
     ["detached", () => childProcess(url, { detached: true } as never)],
   ] as const)("refuses a wrong %s", (option, make) => {
     expect(make).toThrow(expect.objectContaining({ code: "INVALID_OPTION", option }));
+  });
+});
+
+describe("runChild", () => {
+  test.each([
+    ["build", () => runChild(undefined as never)],
+    ["build", () => runChild("./child.js" as never)],
+    ["runChild options", () => runChild(() => expect.fail("built"), null as never)],
+    ["exitTimeout", () => runChild(() => expect.fail("built"), { exitTimeout: 1 } as never)],
+    ["exitTimeoutMs", () => runChild(() => expect.fail("built"), { exitTimeoutMs: "50" as never })],
+  ])("refuses a wrong %s", async (option, run) => {
+    await expect(run()).rejects.toMatchObject({ code: "INVALID_OPTION", option });
   });
 });

@@ -65,6 +65,27 @@ test("a child that is still making its node ends when its parent's process is ki
   await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
 });
 
+/** A program that is told nothing yet; it has other work in its loop. */
+async function forkUntold(argument: string): Promise<ChildProcess> {
+  const child = fork(CHILD, [argument], { serialization: "advanced", stdio: "ignore" });
+  parents.push(child);
+  await once(child, "message");
+  return child;
+}
+
+// Both went on for ever: the end of the channel was listened for only once the parent had said what is to run.
+test.each(["keeps a handle at the top", "calls late"])(
+  "a child that %s ends without a parent to tell it what to run",
+  async (argument) => {
+    const child = await forkUntold(argument);
+    // Ctrl-C is its parent's to answer, from the first moment.
+    if (argument === "keeps a handle at the top") child.kill("SIGINT");
+    const exited = once(child, "exit");
+    child.disconnect();
+    expect(await exited).toEqual([1, null]);
+  },
+);
+
 test("a child that outlives its parent goes on, in a process group of its own", async () => {
   const lasting = await runParent({ outlivesParent: true });
   const usual = await runParent();

@@ -9,6 +9,12 @@ const never = new Promise(() => {});
 const early = process.argv[2];
 if (early === "throws at the top") throw new Error("the top level threw");
 if (early === "exits at the top") process.exit(7);
+if (early === "keeps a handle at the top" || early === "calls late") setInterval(() => {}, 1_000);
+if (early === "calls late") {
+  const closed = new Promise((resolve) => process.once("disconnect", () => setTimeout(resolve, 0)));
+  process.send?.("here");
+  await closed;
+}
 if (early === "never runs a child") setInterval(() => {}, 1_000);
 else await runChild(build, { exitTimeoutMs: 300 });
 

@@ -1,0 +1,18 @@
+import { createNode, memoryTransport } from "fractal-tree";
+const gc = () => { for (let i = 0; i < 4; i++) (globalThis as any).gc(); return process.memoryUsage().heapUsed; };
+const W = Number(process.argv[2] ?? 50);
+const t = memoryTransport(); const commands = { ping: () => "pong" };
+const ids = Array.from({ length: W }, (_, i) => `n${i}`); const children = ids.map((id) => ({ id }));
+const base = gc(); const t0 = performance.now();
+const root = createNode({ path: "root", transport: t, children, initTimeoutMs: 120000 });
+const mids = ids.map((id) => createNode({ path: `root.${id}`, transport: t, children, initTimeoutMs: 120000 }));
+const leaves = mids.flatMap((m) => ids.map((id) => createNode({ path: `${m.path}.${id}`, transport: t, commands, initTimeoutMs: 120000 })));
+const all = [root, ...mids, ...leaves]; const u = process.cpuUsage();
+console.log("created", (performance.now() - t0).toFixed(0));
+await Promise.all(all.map((n) => n.start())); await root.until("SYNCHRONIZED", { timeoutMs: 120000 });
+const c = process.cpuUsage(u); console.log("sync", (performance.now() - t0).toFixed(0), "ms; CPU after creation", ((c.user + c.system) / 1000).toFixed(0), "ms", all.length);
+await new Promise((r) => setTimeout(r, 9000));
+const u2 = process.cpuUsage(); await new Promise((r) => setTimeout(r, 6000)); const c2 = process.cpuUsage(u2);
+console.log("idle CPU % per 10k", ((c2.user + c2.system) / 60000 / all.length * 10000).toFixed(2));
+console.log("heap/node", ((gc() - base) / all.length).toFixed(0));
+process.exit();
