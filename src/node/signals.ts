@@ -47,9 +47,9 @@ function resolve(options: StopOnSignalsOptions): {
 }
 
 /** Those that no process can handle. */
-const DEADLY: readonly string[] = ["SIGKILL", "SIGSTOP"];
+const DEADLY: ReadonlySet<string> = new Set(["SIGKILL", "SIGSTOP"]);
 
 function assertSignal(option: string, signal: NodeJS.Signals): void {
-  if (Object.hasOwn(constants.signals, signal) && !DEADLY.includes(signal)) return;
+  if (Object.hasOwn(constants.signals, signal) && !DEADLY.has(signal)) return;
   throw new InvalidOptionError(option, signal, "the name of a signal that can be handled, such as SIGTERM");
 }

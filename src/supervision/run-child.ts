@@ -151,12 +151,15 @@ function hello(channel: ParentChannel): Promise<StartOrder> {
 
 /** Whose parent is gone before it said what is to run has nothing to run, whatever else the program has open. */
 function exitWhenForsaken(): () => void {
-  const exit = (): never => process.exit(1);
-  process.once("disconnect", exit);
+  process.once("disconnect", giveUp);
   // Ctrl-C reaches the whole group: the parent shuts its children down in order.
   process.on("SIGINT", () => {});
-  if (!process.connected) exit();
-  return () => void process.off("disconnect", exit);
+  if (!process.connected) giveUp();
+  return () => void process.off("disconnect", giveUp);
+}
+
+function giveUp(): never {
+  process.exit(1);
 }
 
 /** The started node; null when there is none, which the starter was told. */
