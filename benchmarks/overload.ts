@@ -53,6 +53,7 @@ function goalsOf(variant: string): Readonly<Record<string, Goal>> {
     "shed with OVERLOADED": atLeast(1),
     "accepted and lost": atMost(0),
     "run more than once": atMost(0),
+    "sessions lost": atMost(0),
     "most pending, of the queues' limits": atMost(1),
     "p99 of accepted commands, of its bound": atMost(1.2),
     "p99 of accepted commands, last third, of the first": atMost(1.2),
@@ -82,6 +83,8 @@ async function measureOverload(work: Work, seconds: number): Promise<readonly Re
   await load.capacity(CALLERS, CAPACITY_SECONDS);
   const capacity = await load.capacity(CALLERS, CAPACITY_SECONDS);
   const before = { worker: (await worker.ask({})) as WorkerReport, heapBytes: heapBytes() };
+  const changes: string[] = [];
+  node.on("child.changed", ({ state }) => void changes.push(state));
   const latenciesMs: number[] = [];
   const onCompleted = (durationMs: number): void => void latenciesMs.push(durationMs);
   const tally = await load.offer({ rate: TIMES * capacity, seconds, onCompleted });
@@ -89,6 +92,12 @@ async function measureOverload(work: Work, seconds: number): Promise<readonly Re
   return [
     ...toReadings(work, capacity, tally, latenciesMs),
     { case: "run more than once", unit: "", value: after.worker.repeated },
+    { case: "suspicions of the worker", unit: "", value: changes.filter((state) => state === "suspect").length },
+    {
+      case: "sessions lost",
+      unit: "",
+      value: changes.filter((state) => state === "dead" || state === "opening").length,
+    },
     { case: "heap of the caller, growth", unit: "MiB", value: mebibytes(after.heapBytes - before.heapBytes) },
     {
       case: "heap of the worker, growth",
