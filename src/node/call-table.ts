@@ -10,6 +10,7 @@ import type { Clock, Timer } from "../health/clock.js";
 import type { Meta } from "../protocol/messages.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { type CallSink, type Outcome, refused, uncompleted, withoutCertainty } from "./call.js";
+import { Registry } from "./registry.js";
 
 /** A call as its caller hands it to a link. */
 export interface OutgoingCall {
@@ -60,7 +61,7 @@ const CANCELS_MAX = 5;
 
 export class CallTable implements AlarmPort {
   readonly #port: CallTablePort;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Registry<Entry>();
   /** Ids waiting to be sent, oldest first. */
   readonly #queue = new Set<string>();
   /** For the deadlines of those who wait. */
@@ -190,7 +191,7 @@ export class CallTable implements AlarmPort {
 
   #newEntry(call: OutgoingCall): Entry {
     const entry = new Entry(call);
-    this.#entries.set(call.id, entry);
+    this.#entries.add(call.id, entry);
     this.#alarm.coverUntil(call.deadlineAtMs);
     return entry;
   }

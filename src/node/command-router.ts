@@ -10,6 +10,7 @@ import type { Children } from "./children.js";
 import type { NodeCore } from "./core.js";
 import type { Executor } from "./executor.js";
 import { Parking } from "./parking.js";
+import { Registry } from "./registry.js";
 import { RelayMemory } from "./relay-memory.js";
 import type { Synchronizer } from "./synchronizer.js";
 
@@ -34,7 +35,7 @@ interface Relayed {
 export class CommandRouter {
   readonly #port: CommandRouterPort;
   /** Commands passed on, by id: to whom a cancel goes. */
-  readonly #relayed = new Map<string, Relayed>();
+  readonly #relayed = new Registry<Relayed>();
   readonly #memory: RelayMemory;
   readonly #parking: Parking;
   /** Who waits until everything passed on was answered. */
@@ -159,7 +160,7 @@ export class CommandRouter {
     if (estimateBytes(toCommandRun(call, core)) > core.maxBodyBytes()) {
       return sink.settle(refused("TOO_LARGE_FOR_HOP", `${core.path} cannot pass on a message of this size`));
     }
-    if (link !== undefined) this.#relayed.set(message.commandId, { link, sink: call.sink, session: this.#session });
+    if (link !== undefined) this.#relayed.add(message.commandId, { link, sink: call.sink, session: this.#session });
     this.submit(call, message.target);
   }
 

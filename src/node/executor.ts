@@ -12,6 +12,7 @@ import { decodePayload, encodePayload } from "../protocol/payload.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { type Call, type CallSink, completed, type Outcome, refused, uncompleted } from "./call.js";
 import { OutcomeCache } from "./outcome-cache.js";
+import { Registry } from "./registry.js";
 
 /** What a prepared handler gets; the node adds its own parts for the user. */
 export interface Invocation {
@@ -101,9 +102,9 @@ export class Executor implements AlarmPort {
   readonly #options: ExecutorOptions;
   readonly #outcomes: OutcomeCache;
   /** What is queued or running, by id. */
-  readonly #calls = new Map<string, Entry>();
-  /** Insertion order is the order of arrival. */
-  readonly #queue = new Set<Entry>();
+  readonly #calls = new Registry<Entry>();
+  /** Of those what is queued, in the order of arrival. */
+  readonly #queue = new Registry<Entry>();
   /** For the deadlines. */
   readonly #alarm: Alarm;
   #draining = false;
@@ -149,10 +150,10 @@ export class Executor implements AlarmPort {
     if (refusal !== null) return sink.settle(refusal);
     const entry = new Entry(call, handler as PreparedHandler, sink, this.#options.clock);
     const mayRun = this.#queue.size === 0 && this.#mayRun();
-    this.#calls.set(call.id, entry);
+    this.#calls.add(call.id, entry);
     this.#alarm.coverUntil(entry.deadlineAtMs);
     if (mayRun) this.#run(entry);
-    else this.#queue.add(entry);
+    else this.#queue.add(call.id, entry);
   }
 
   /** Answers a call that is known already: now, or when it ends. Returns whether it is. */
@@ -179,7 +180,7 @@ export class Executor implements AlarmPort {
 
   /** Refuses what waits and needs a document of the parent: another parent's are not the same. */
   refuseInformed(why: string): void {
-    for (const entry of this.#queue) {
+    for (const entry of this.#queue.values()) {
       if (entry.call.needsDocument) this.#finish(entry, refused("UNAVAILABLE", why));
     }
   }
@@ -194,7 +195,7 @@ export class Executor implements AlarmPort {
   /** Ends everything: aborts what runs, refuses what waits. */
   close(why: string): void {
     this.#draining = true;
-    for (const entry of this.#queue) this.#finish(entry, refused("UNAVAILABLE", why));
+    for (const entry of this.#queue.values()) this.#finish(entry, refused("UNAVAILABLE", why));
     for (const entry of this.#calls.values()) this.#finish(entry, uncompleted("unknown", "EXECUTOR_LOST", why));
     this.#alarm.stop();
   }
@@ -229,9 +230,9 @@ export class Executor implements AlarmPort {
     if (this.#isPumping) return;
     this.#isPumping = true;
     try {
-      for (const entry of this.#queue) {
+      for (const entry of this.#queue.values()) {
         if (!this.#mayRun()) return;
-        this.#queue.delete(entry);
+        this.#queue.delete(entry.id);
         this.#run(entry);
       }
     } finally {
@@ -274,7 +275,7 @@ export class Executor implements AlarmPort {
   /** The first outcome counts: a handler that ends after its deadline or cancellation changes nothing. */
   #finish(entry: Entry, outcome: Outcome): void {
     if (entry.state === "ended") return;
-    if (entry.state === "queued") this.#queue.delete(entry);
+    if (entry.state === "queued") this.#queue.delete(entry.id);
     entry.state = "ended";
     this.#calls.delete(entry.id);
     if (outcome.status !== "notStarted") this.#outcomes.set(entry.id, outcome);

@@ -7,6 +7,7 @@ import { CallTable, type OutgoingCall } from "./call-table.js";
 import type { ChildLink } from "./child-link.js";
 import type { NodeCore } from "./core.js";
 import type { Executor } from "./executor.js";
+import { Registry } from "./registry.js";
 import { RelayMemory } from "./relay-memory.js";
 
 export interface RequestsPort {
@@ -31,7 +32,7 @@ export class Requests {
   readonly calls: CallTable;
   readonly #port: RequestsPort;
   /** Requests of children passed on, by child and id. */
-  readonly #relayed = new Map<string, Relayed>();
+  readonly #relayed = new Registry<Relayed>();
   readonly #memory: RelayMemory;
 
   constructor(port: RequestsPort) {
@@ -95,7 +96,7 @@ export class Requests {
         sink.settle(outcome);
       },
     };
-    this.#relayed.set(key, { id, sink: relayed, session: sessionOf(link) });
+    this.#relayed.add(key, { id, sink: relayed, session: sessionOf(link) });
     const deadlineAtMs = core.now() + deadlineMs;
     const call = { id, name, target: "", input, deadlineAtMs, idempotent: false, minSyncVersion: 0, meta };
     this.calls.submit({ ...call, sink: relayed });
