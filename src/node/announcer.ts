@@ -1,4 +1,9 @@
-/** Announces a node, attempt by attempt and with backoff, until a parent opens a session. */
+/**
+ * Announces a node, attempt by attempt and with backoff, until a parent opens a session.
+ *
+ * A1. When its own timer was late, the answer may have arrived meanwhile: it is read before the next attempt, which would
+ *     make it stale. Ten thousand nodes that start in one process would otherwise keep each other from getting through.
+ */
 import { nextBackoffMs } from "../../machines/backoff.js";
 import type { Clock, Random, Timer } from "../health/clock.js";
 
@@ -9,6 +14,8 @@ export interface AnnouncerPort {
 }
 
 const BACKOFF = { baseMs: 100, maxMs: 5_000 };
+/** Lateness of the own timer after which the answer may be waiting to be read, milliseconds. */
+const LATE_MS = 30;
 /** Announcements that a newer parent's call is worth while the present one lives. */
 const CALL_ATTEMPTS_MAX = 5;
 
@@ -20,6 +27,7 @@ export class Announcer {
   #isRetired = false;
   #delayMs = 0;
   #timer: Timer | null = null;
+  #dueAtMs = 0;
   /** Attempts left to answer a newer parent that called. */
   #callAttempts: number | null = null;
 
@@ -79,7 +87,19 @@ export class Announcer {
 
   #arm(delayMs: number): void {
     this.#clearTimer();
-    this.#timer = this.#port.clock.setTimeout(() => this.#announce(), delayMs);
+    this.#dueAtMs = this.#port.clock.now() + delayMs;
+    this.#timer = this.#port.clock.setTimeout(() => this.#due(), delayMs);
+  }
+
+  #due(): void {
+    const { clock } = this.#port;
+    if (clock.now() - this.#dueAtMs <= LATE_MS) return this.#announce();
+    const timer = this.#timer;
+    const announce = (): void => {
+      if (this.#timer === timer) this.#announce();
+    };
+    // What was published in this turn is answered in the next one.
+    clock.defer(() => clock.defer(announce));
   }
 
   #clearTimer(): void {

@@ -52,6 +52,11 @@ const FRAME_TTL_MS = 10_000;
 /** Messages that wait for an acknowledgement. Credit, and the bound of reports, keep an honest peer far below it. */
 const UNACKED_MAX = 65_536;
 
+/** What all channels share that carry nothing in sequence; never written to. */
+const UNUSED = new SequenceReceiver(0);
+const NOTHING_UNACKNOWLEDGED = new Unacknowledged();
+const NOTHING_OUTGOING: Message[] = [];
+
 export class Channel implements AlarmPort, SequencePort {
   readonly session: string;
   /** When we last sent anything, for heartbeat suppression. */
@@ -60,11 +65,11 @@ export class Channel implements AlarmPort, SequencePort {
   peerCredit = 0;
   readonly #version: number;
   readonly #port: ChannelPort;
-  readonly #unicast = new SequenceReceiver(0);
-  readonly #broadcast: SequenceReceiver;
+  #unicast = UNUSED;
+  #broadcast = UNUSED;
   #nextSeq = 1;
-  readonly #unacked = new Unacknowledged();
-  #outgoing: Message[] = [];
+  #unacked = NOTHING_UNACKNOWLEDGED;
+  #outgoing = NOTHING_OUTGOING;
   #flushScheduled = false;
   /** Made for the first message that is to be acknowledged. */
   #alarm: Alarm | null = null;
@@ -84,7 +89,7 @@ export class Channel implements AlarmPort, SequencePort {
     this.#port = port;
     this.#version = version;
     this.session = session;
-    this.#broadcast = new SequenceReceiver(broadcastStart);
+    if (broadcastStart > 0) this.#broadcast = new SequenceReceiver(broadcastStart);
   }
 
   get clock(): Clock {
@@ -112,9 +117,17 @@ export class Channel implements AlarmPort, SequencePort {
     if (sequenced) {
       if (this.#unacked.size >= UNACKED_MAX) return this.#overrun();
       message.seq = this.#nextSeq++;
+      if (this.#unacked === NOTHING_UNACKNOWLEDGED) this.#unacked = new Unacknowledged();
       this.#unacked.push(message);
     }
     this.#enqueue(message);
+  }
+
+  /** Sends an unsequenced message now: nothing that comes with it in this turn is expected. */
+  sendAlone(message: Message): void {
+    if (this.#closed) return;
+    if (this.#outgoing.length > 0) this.#enqueue(message);
+    else this.#write([message], false);
   }
 
   /** Sends a message that carries its own place in another sequence: the refill of a broadcast. */
@@ -181,7 +194,7 @@ export class Channel implements AlarmPort, SequencePort {
   close(): void {
     this.#closed = true;
     this.#unacked.clear();
-    this.#outgoing = [];
+    this.#outgoing = NOTHING_OUTGOING;
     this.#alarm?.stop();
   }
 
@@ -195,7 +208,8 @@ export class Channel implements AlarmPort, SequencePort {
   }
 
   #enqueue(message: Message): void {
-    this.#outgoing.push(message);
+    if (this.#outgoing === NOTHING_OUTGOING) this.#outgoing = [message];
+    else this.#outgoing.push(message);
     if (this.#outgoing.length >= FLUSH_MESSAGES_MAX) return this.flush();
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
@@ -206,10 +220,16 @@ export class Channel implements AlarmPort, SequencePort {
 
   #writeFrame(): void {
     const messages = this.#takeBatch();
+    this.#write(
+      messages,
+      messages.some((message) => message.seq !== 0),
+    );
+  }
+
+  #write(messages: readonly Message[], sequenced: boolean): void {
     const frame = encodeFrame(this.#header(messages));
     this.lastSentMs = this.clock.now();
     this.#ackAtMs = Infinity;
-    const sequenced = messages.some((message) => message.seq !== 0);
     if (sequenced) this.#awaitAck();
     this.#port.publish(frame, sequenced ? FRAME_TTL_MS : 0);
   }
@@ -236,7 +256,7 @@ export class Channel implements AlarmPort, SequencePort {
     }
     if (count < this.#outgoing.length) return this.#outgoing.splice(0, count);
     const all = this.#outgoing;
-    this.#outgoing = [];
+    this.#outgoing = NOTHING_OUTGOING;
     return all;
   }
 
@@ -244,13 +264,18 @@ export class Channel implements AlarmPort, SequencePort {
     const { seq } = message;
     if (seq === 0) return this.#port.deliver(message);
     this.#oweAck();
-    const receiver = seq > 0 ? this.#unicast : this.#broadcast;
+    const receiver = this.#receiverOf(seq);
     if (!receiver.take(Math.abs(seq), message, this)) this.#port.drop("outside the window");
   }
 
   /** A sequenced message whose turn has come. */
   deliver(message: Message | UnknownMessage): void {
     if (!this.#closed) this.#port.deliver(message);
+  }
+
+  #receiverOf(seq: number): SequenceReceiver {
+    if (seq > 0) return this.#unicast === UNUSED ? (this.#unicast = new SequenceReceiver(0)) : this.#unicast;
+    return this.#broadcast === UNUSED ? (this.#broadcast = new SequenceReceiver(0)) : this.#broadcast;
   }
 
   #takeAck(ack: number): void {

@@ -14,7 +14,6 @@ import {
 } from "../../machines/failure-detector.js";
 import type { Epoch } from "../../machines/epoch.js";
 import { type LinkEventType, type LinkState, linkTable } from "../../machines/link.js";
-import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import type { TakeoverHistory } from "../../machines/takeover-limit.js";
 import type { Clock } from "../health/clock.js";
 import type { CommandRun, Frame, Message, Meta, StatusReport, UnknownMessage } from "../protocol/messages.js";
@@ -22,6 +21,7 @@ import { downSubject } from "../protocol/subjects.js";
 import { CallTable, type CallTablePort, type OutgoingCall } from "./call-table.js";
 import { Channel, type ChannelPort } from "./channel.js";
 import type { NodeCore } from "./core.js";
+import { sharedReport } from "./shared-report.js";
 
 /** A session offered to a process that announced itself; it counts only once that process uses it. */
 export interface Offer {
@@ -83,7 +83,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   predecessor: Predecessor | null = null;
   takeovers: TakeoverHistory = [];
   detector: Detector | null = null;
-  report: StatusReport | null = null;
+  report: Readonly<StatusReport> | null = null;
   reportAtMs = 0;
   /** Requests of this session that arrived. */
   requestsTaken = 0;
@@ -201,7 +201,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   }
 
   noteReport(report: StatusReport): void {
-    this.report = { ...report, localHealth: Math.min(LOCAL_HEALTH_MAX, report.localHealth) };
+    this.report = sharedReport(report);
     this.reportAtMs = this.#port.core.now();
     if (this.detector !== null) {
       promise(this.detector, report.nextInMs, this.#port.core.options.failureDetector);

@@ -99,6 +99,11 @@ export class Children implements ChildLinkPort {
     return (this.#broadcaster ??= new Broadcaster(this.core, () => this.open()));
   }
 
+  get hasOpen(): boolean {
+    for (const link of this.#links.values()) if (link.isOpen) return true;
+    return false;
+  }
+
   get size(): number {
     return this.#links.size;
   }
@@ -137,9 +142,9 @@ export class Children implements ChildLinkPort {
 
   /** When every open child was last sent something: the oldest such time; null without open children. */
   get lastSentMs(): number | null {
-    let oldest: number | null = null;
-    for (const link of this.open()) oldest = Math.min(oldest ?? Infinity, link.lastSentMs);
-    return oldest === null ? null : Math.max(oldest, this.#broadcaster?.lastSentMs ?? 0, 0);
+    let oldest = Infinity;
+    for (const link of this.#links.values()) if (link.isOpen) oldest = Math.min(oldest, link.lastSentMs);
+    return oldest === Infinity ? null : Math.max(oldest, this.#broadcaster?.lastSentMs ?? 0, 0);
   }
 
   /** One heartbeat for all. */

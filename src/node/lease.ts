@@ -24,6 +24,8 @@ export class Lease {
   #confirmingSeq = 0;
   /** When the parent was asked last. */
   #askedAtMs = -Infinity;
+  /** While there was no session to ask in. */
+  #hasStoodStill = false;
 
   constructor(port: LeasePort) {
     this.#port = port;
@@ -40,7 +42,9 @@ export class Lease {
     const { core, uplink } = this.#port;
     // What we stood still before we asked is what we asked about; the answer may have come before another stall.
     const stallMs = Math.min(latenessMs, core.now() - this.#askedAtMs);
-    if (stallMs > core.options.failureDetector.pauseMs && uplink?.channel) this.#doubt(uplink);
+    if (stallMs <= core.options.failureDetector.pauseMs || uplink === null) return;
+    if (uplink.channel === null) this.#hasStoodStill = true;
+    else this.#doubt(uplink);
   }
 
   /** The parent acknowledged something. */
@@ -58,7 +62,9 @@ export class Lease {
 
   /** A session was opened. If we stood still, its offer may be older than that: the parent is asked within it. */
   opened(): void {
-    if (this.#confirmingSeq > 0) this.#ask();
+    const isDoubtful = this.#confirmingSeq > 0 || this.#hasStoodStill;
+    this.#hasStoodStill = false;
+    if (isDoubtful) this.#ask();
     else this.#port.leaseRenewed();
   }
 

@@ -71,10 +71,15 @@ export class ParentInbox implements UplinkPort {
     }
     existing.router?.newSession();
     existing.requests?.calls.opened({ sameExecutor: sameParent });
-    if (coordinator.isCoordinating) coordinator.send({ type: "uplink.opened" });
-    else this.#port.requestCoordination(Math.max(1, budgetMs - reserveMs(budgetMs)));
     // The first frame in the session is what makes it count; it also says that the subtree was ready all along.
-    this.#port.reporter.announceState();
+    if (coordinator.isCoordinating) {
+      coordinator.send({ type: "uplink.opened" });
+      this.#port.reporter.announceState();
+    } else {
+      this.#port.requestCoordination(Math.max(1, budgetMs - reserveMs(budgetMs)));
+      // Who became available has told it.
+      if (!coordinator.isAvailable) this.#port.reporter.send();
+    }
     this.#port.pulse.quicken();
     this.#port.lease.opened();
   }

@@ -48,7 +48,7 @@ export class Reporter {
 
   /** A report that is also the heartbeat. */
   beat(nextInMs: number): void {
-    this.#port.uplink?.send(this.#report(nextInMs));
+    this.#port.uplink?.channel?.sendAlone(this.#report(nextInMs));
   }
 
   /** A report soon, together with what changes until then. */

@@ -18,7 +18,7 @@ import {
 import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import { isTakeoverAllowed, noteTakeover, type TakeoverHistory } from "../../machines/takeover-limit.js";
 import type { Clock, Random } from "../health/clock.js";
-import { decodeFrame, encodeFrame } from "../protocol/codec.js";
+import { type Decoded, decodeFrame, encodeFrame } from "../protocol/codec.js";
 import {
   type Frame,
   type InitOpen,
@@ -269,7 +269,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   /** Header fields mean nothing on the broadcast subject. */
   #receiveBroadcast(payload: Uint8Array): void {
-    const decoded = decodeFrame(payload, "down");
+    const decoded = decodeBroadcast(payload);
     if (decoded.kind === "malformed") return this.#core.drop(this.#parentPath, decoded.reason);
     const { frame } = decoded;
     if (frame.session === "") return this.#receiveSessionless(frame, false);
@@ -437,4 +437,12 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     const header = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
     this.#core.publish(this.#subject, encodeFrame({ ...header, messages: [message] }));
   }
+}
+
+/** The latest broadcast: a transport hands one payload to all who listen in the process, and a frame is only read. */
+let latest: { readonly payload: Uint8Array; readonly decoded: Decoded } | null = null;
+
+function decodeBroadcast(payload: Uint8Array): Decoded {
+  if (latest?.payload !== payload) latest = { payload, decoded: decodeFrame(payload, "down") };
+  return latest.decoded;
 }

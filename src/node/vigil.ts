@@ -36,12 +36,12 @@ export class Vigil {
     const nowMs = this.#core.now();
     const usualMs = nowMs + this.#core.options.heartbeat.minMs;
     const uplinkAtMs = Math.max(usualMs, this.#uplink?.overdueAtMs ?? Infinity);
-    if (this.#children.lastSentMs === null) return uplinkAtMs;
+    if (!this.#children.hasOpen) return uplinkAtMs;
     return Math.min(this.#overdue > 0 ? nowMs + this.#probeIntervalMs : usualMs, uplinkAtMs);
   }
 
   judge(nowMs: number): void {
-    this.#judgeChildren(nowMs);
+    if (this.#children.size > 0) this.#judgeChildren(nowMs);
     this.#uplink?.judge(nowMs);
   }
 
@@ -61,7 +61,8 @@ export class Vigil {
   #judgeChildren(nowMs: number): void {
     const overdue: ChildLink[] = [];
     let open = 0;
-    for (const link of this.#children.open()) {
+    for (const link of this.#children.all()) {
+      if (!link.isOpen) continue;
       open++;
       if (link.isOverdue(nowMs)) overdue.push(link);
     }

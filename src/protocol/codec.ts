@@ -179,7 +179,8 @@ function readEpoch(reader: Reader): Epoch {
   if (length > EPOCH_LENGTH_MAX) throw UNREADABLE;
   const epoch: number[] = [];
   for (let i = 0; i < length; i++) epoch.push(reader.uint());
-  return epoch;
+  // Epochs are kept for long: without the room that growing left.
+  return epoch.slice();
 }
 
 function readMeta(reader: Reader): Meta | null {

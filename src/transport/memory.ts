@@ -86,7 +86,7 @@ class MemoryTransport implements Transport {
     const tails = this.#tails.size === 0 ? NONE : this.#tailsOf(subject);
     if (exact === undefined && wildcard === undefined && tails.length === 0) return;
     const stamp = this.#subscriptions.stamp();
-    if (this.#queue.push({ subject, payload: Buffer.from(payload), stamp, exact, wildcard, tails }) === 1) {
+    if (this.#queue.push({ subject, payload: new Uint8Array(payload), stamp, exact, wildcard, tails }) === 1) {
       this.#clock.defer(() => this.#drain());
     }
   }

@@ -120,7 +120,7 @@ describe("a foreign parent", () => {
     raw.command("a", "id-1", "double", 21);
     await world.run(100);
     const answer = raw.received.find(({ key }) => key === "10.0");
-    expect(answer?.fields.slice(0, 2)).toEqual(["id-1", Buffer.from([42])]);
+    expect(answer?.fields.slice(0, 2)).toEqual(["id-1", Uint8Array.of(42)]);
     await world.run(60_000);
     expect(entered).toEqual([]);
     expect(a.status.dropped).toEqual({ "unknown kind": expect.any(Number) as number });

@@ -264,3 +264,19 @@ describe("restarts", () => {
     for (const [i, node] of second.entries()) expect(node.epoch > (first[i]?.epoch ?? "")).toBe(true);
   });
 });
+
+test("who was late itself reads what its parent answered before it announces itself again", async () => {
+  const world = new World();
+  const shop = world.node({ path: "shop", children: CHILDREN });
+  await shop.start();
+  await world.run(1_000);
+  const a = world.node({ path: "shop.a" });
+  await a.start();
+  world.processOf(a).stop();
+  await world.run(900);
+  world.processOf(a).continue({ messagesFirst: false });
+  await world.run(90);
+  expect(a.state).toBe("SYNCHRONIZED");
+  const announced = world.wire.filter(({ frame }) => frame?.messages.some(({ kind }) => kind === "ready.announce"));
+  expect(announced).toHaveLength(1);
+});
