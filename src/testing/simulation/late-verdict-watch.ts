@@ -13,23 +13,31 @@ const SETTLE_MS = 300;
 
 export function watchLateVerdicts(tree: SimulatedTree): void {
   tree.spawned.push((process) => {
-    /** When each child was killed: its session ends with it. */
-    const killedAtMs = new Map<string, number>();
-    process.node.on("supervision.decided", ({ id, decision, atMs }) => {
-      if (decision === "killed") killedAtMs.set(id, atMs);
-    });
+    /** When something was last decided about each child: who was killed, or has exited, is not judged by its silence. */
+    const decidedAtMs = new Map<string, number>();
+    process.node.on("supervision.decided", ({ id, atMs }) => decidedAtMs.set(id, atMs));
     process.node.on("child.changed", (change) => {
       const isVerdict = change.state === "suspect" || change.state === "dead";
-      const wasKilled = killedAtMs.get(change.id) === change.atMs;
       // Who has FAILED ends all sessions, whoever lives.
       const hasFailed = process.node.state === "FAILED";
-      if (isVerdict && change.from === "alive" && !wasKilled && !hasFailed) check(tree, process, change);
+      if (!isVerdict || change.from !== "alive" || hasFailed) return;
+      const nowMs = tree.nowMs;
+      // The decision about an exit follows the end of the session.
+      tree.clock.defer(() => {
+        if (decidedAtMs.get(change.id) !== change.atMs) check(tree, { parent: process, change, nowMs });
+      });
     });
   });
 }
 
-function check(tree: SimulatedTree, parent: SimulatedProcess, { id, epoch }: ChildChange): void {
-  const stall = parent.pauses.find(([, endMs]) => endMs === tree.nowMs);
+interface Verdict {
+  readonly parent: SimulatedProcess;
+  readonly change: ChildChange;
+  readonly nowMs: number;
+}
+
+function check(tree: SimulatedTree, { parent, change: { id, epoch }, nowMs }: Verdict): void {
+  const stall = parent.pauses.find(([, endMs]) => endMs === nowMs);
   const child = tree.processes.findLast(({ path, node }) => path === `${parent.path}.${id}` && node.epoch === epoch);
   if (stall === undefined || child === undefined || !hasSpoken(tree, { parent, child, stall })) return;
   const what = `${parent.name} woke and judges ${child.name} before it has read what that sent`;
