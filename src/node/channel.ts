@@ -145,6 +145,7 @@ export class Channel implements AlarmPort, SequencePort {
       if (this.#closed) return;
       this.#take(message);
     }
+    this.#awaitAnswer();
   }
 
   /**
@@ -157,6 +158,7 @@ export class Channel implements AlarmPort, SequencePort {
       if (this.#closed) return;
       if (message.seq === 0 || this.#isConfirmed) this.#take(message);
     }
+    this.#awaitAnswer();
   }
 
   /** Tells the peer at once what we have received and take. */
@@ -247,6 +249,7 @@ export class Channel implements AlarmPort, SequencePort {
 
   /** As many waiting messages as fit into one frame, at least one. */
   #takeBatch(): Message[] {
+    if (this.#outgoing.length === 1) return this.#takeAll();
     let bytes = FRAME_OVERHEAD_BYTES;
     let count = 0;
     while (count < this.#outgoing.length && count < FLUSH_MESSAGES_MAX) {
@@ -254,7 +257,10 @@ export class Channel implements AlarmPort, SequencePort {
       if (count > 0 && bytes > this.#port.maxPayloadBytes) break;
       count++;
     }
-    if (count < this.#outgoing.length) return this.#outgoing.splice(0, count);
+    return count < this.#outgoing.length ? this.#outgoing.splice(0, count) : this.#takeAll();
+  }
+
+  #takeAll(): Message[] {
     const all = this.#outgoing;
     this.#outgoing = NOTHING_OUTGOING;
     return all;
@@ -307,9 +313,12 @@ export class Channel implements AlarmPort, SequencePort {
   }
 
   #oweAck(): void {
-    if (this.#ackAtMs !== Infinity) return;
-    this.#ackAtMs = this.clock.now() + ACK_DELAY_MS;
-    this.#wakeAt(this.#ackAtMs);
+    if (this.#ackAtMs === Infinity) this.#ackAtMs = this.clock.now() + ACK_DELAY_MS;
+  }
+
+  /** What was answered at once is acknowledged by the answer, which is about to be written. */
+  #awaitAnswer(): void {
+    if (this.#ackAtMs !== Infinity && this.#outgoing.length === 0 && !this.#closed) this.#wakeAt(this.#ackAtMs);
   }
 
   #wakeAt(atMs: number): void {

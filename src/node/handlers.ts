@@ -100,7 +100,8 @@ class CallContext implements HandlerContext {
     this.name = invocation.name;
     this.commandId = invocation.id;
     this.epoch = environment.epoch();
-    this.meta = invocation.meta;
+    // The nodes of a process share what was broadcast to them.
+    this.meta = invocation.meta === null ? null : { ...invocation.meta };
     this.#invocation = invocation;
   }
 

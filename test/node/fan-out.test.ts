@@ -231,6 +231,26 @@ describe("on the wire", () => {
     expect(world.sent("command.run", { sinceMs }).map(({ subject }) => subject)).toEqual(["ft.local.all.shop"]);
   });
 
+  test("what one handler does to its input and meta, no other sees", async () => {
+    const world = new World();
+    const seen: unknown[] = [];
+    const commands: Commands = {
+      spoil: (input: { n: number }, { meta }) => {
+        seen.push({ ...input, ...meta });
+        input.n = 0;
+        (meta as Record<string, string>)["of"] = "mine";
+      },
+    };
+    const shop = world.node({ path: "shop", children: [{ id: "a" }, { id: "b" }] });
+    await world.up(shop, world.node({ path: "shop.a", commands }), world.node({ path: "shop.b", commands }));
+    const options = { idempotent: true, meta: { of: "all" } };
+    await world.settle(shop.fanOut("*", "spoil", { n: 1 }, options).outcomes);
+    expect(seen).toEqual([
+      { n: 1, of: "all" },
+      { n: 1, of: "all" },
+    ]);
+  });
+
   test("any other goes to each child: a process that was replaced hears broadcasts until it knows", async () => {
     const world = new World();
     const { shop, children } = await family(world);
