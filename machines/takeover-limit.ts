@@ -8,6 +8,9 @@ export const TAKEOVER_WINDOW_MS = 60_000;
 /** Times of contested takeovers, oldest first; never longer than `TAKEOVERS_MAX`. */
 export type TakeoverHistory = readonly number[];
 
+/** Of almost every path. */
+export const NO_TAKEOVERS: TakeoverHistory = [];
+
 export function noteTakeover(history: TakeoverHistory, nowMs: number): TakeoverHistory {
   return [...recentTakeovers(history, nowMs), nowMs].slice(-TAKEOVERS_MAX);
 }

@@ -14,7 +14,7 @@ import {
 } from "../../machines/failure-detector.js";
 import type { Epoch } from "../../machines/epoch.js";
 import { type LinkEventType, type LinkState, linkTable } from "../../machines/link.js";
-import type { TakeoverHistory } from "../../machines/takeover-limit.js";
+import { NO_TAKEOVERS } from "../../machines/takeover-limit.js";
 import type { Clock } from "../health/clock.js";
 import type { CommandRun, Frame, Message, Meta, StatusReport, UnknownMessage } from "../protocol/messages.js";
 import { downSubject } from "../protocol/subjects.js";
@@ -81,7 +81,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   channel: Channel | null = null;
   offer: Offer | null = null;
   predecessor: Predecessor | null = null;
-  takeovers: TakeoverHistory = [];
+  takeovers = NO_TAKEOVERS;
   detector: Detector | null = null;
   report: Readonly<StatusReport> | null = null;
   reportAtMs = 0;

@@ -40,9 +40,12 @@ export class Lease {
   /** This process stood still for so long; it may have been replaced meanwhile. */
   noteStall(latenessMs: number): void {
     const { core, uplink } = this.#port;
+    const { pauseMs } = core.options.failureDetector;
+    // As it is almost always; a node asks this at each beat.
+    if (latenessMs <= pauseMs || uplink === null) return;
     // What we stood still before we asked is what we asked about; the answer may have come before another stall.
     const stallMs = Math.min(latenessMs, core.now() - this.#askedAtMs);
-    if (stallMs <= core.options.failureDetector.pauseMs || uplink === null) return;
+    if (stallMs <= pauseMs) return;
     if (uplink.channel === null) this.#hasStoodStill = true;
     else this.#doubt(uplink);
   }

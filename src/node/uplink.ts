@@ -16,7 +16,7 @@ import {
   promise,
 } from "../../machines/failure-detector.js";
 import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
-import { isTakeoverAllowed, noteTakeover, type TakeoverHistory } from "../../machines/takeover-limit.js";
+import { isTakeoverAllowed, NO_TAKEOVERS, noteTakeover } from "../../machines/takeover-limit.js";
 import type { Clock, Random } from "../health/clock.js";
 import { type Decoded, decodeFrame, encodeFrame } from "../protocol/codec.js";
 import {
@@ -90,7 +90,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   #parentEpoch: Epoch = [];
   #broadcastSession = "";
   #former: FormerParent | null = null;
-  #takeovers: TakeoverHistory = [];
+  #takeovers = NO_TAKEOVERS;
   /** What the parent was asked when somebody fenced us. */
   #doubt: { readonly channel: Channel; readonly seq: number; readonly atMs: number } | null = null;
 
