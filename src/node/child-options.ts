@@ -272,7 +272,6 @@ export function assertProgress(
 }
 
 /** How often something may happen: 0 means never. */
-/** 0 means never. */
 function count(option: string, value: number): number {
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidOptionError(option, value, "an integer >= 0");
   return value;

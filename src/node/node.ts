@@ -69,17 +69,17 @@ export interface Node extends AsyncDisposable {
   /**
    * Ends a child; resolves when it is gone. Its declaration stays, unless it is temporary or was made from the template.
    *
-   * @throws ChildNotFoundError
+   * @throws ChildNotFoundError, InvalidOptionError
    */
   terminateChild(id: string): Promise<void>;
   /**
    * Starts a child that was terminated or has finished.
    *
-   * @throws ChildNotFoundError, ChildRunningError, ChildNotStartedError; WrongStateError for a remote child, or when the node
-   * does not run; NodeEndedError when it ends meanwhile
+   * @throws ChildNotFoundError, ChildRunningError, ChildNotStartedError; InvalidOptionError for an id that is no text;
+   * WrongStateError for a remote child, or when the node does not run; NodeEndedError when it ends meanwhile
    */
   restartChild(id: string): Promise<ChildInfo>;
-  /** Forgets a child that does not run. @throws ChildNotFoundError, ChildRunningError */
+  /** Forgets a child that does not run. @throws ChildNotFoundError, ChildRunningError, InvalidOptionError */
   deleteChild(id: string): void;
   /** How a child was declared. @throws ChildNotFoundError */
   getChildSpec(id: string): ChildSpec;

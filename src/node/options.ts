@@ -241,7 +241,7 @@ function resolveAnew(options: NodeOptions): ResolvedNodeOptions {
 function resolveChildren(
   options: NodeOptions,
 ): Pick<ResolvedNodeOptions, "children" | "supervision" | "acceptJoining" | "childrenMax"> {
-  const supervision = resolveSupervision(options.supervision ?? {});
+  const supervision = resolveSupervision(options.supervision === undefined ? {} : options.supervision);
   const seen = new Set<string>();
   const children = list("children", options.children ?? []).map((child, index) => {
     const option = `children[${index}]`;

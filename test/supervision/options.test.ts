@@ -65,6 +65,7 @@ describe("counts, of which 0 means never", () => {
 
 describe("single options", () => {
   const cases: readonly [string, Partial<NodeOptions>, RegExp, unknown?][] = [
+    ["supervision", { supervision: null as never }, /an object/, null],
     ["children[1].start", child({ start: 5 }), /a function that makes the node/, 5],
     ["children[1].start", child({ start: {} }), /a function that makes the node/],
     ["children[1].start", child({ start: null }), /a function that makes the node/, null],

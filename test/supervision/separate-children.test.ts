@@ -140,6 +140,15 @@ describe.each(KINDS)("$name", ({ starter }) => {
     expect(await exits[0]).toMatchObject({ kind: "shutdown" });
   });
 
+  // Its usual time to exit was as long as the usual time to end: each ordered stop ended in a kill.
+  test("ends in order by default, although something keeps its loop alive", async () => {
+    const { shop } = await supervise(starter({ misbehaviour: "keeps a handle" }, ["takes the usual time"]));
+    const decisions: string[] = [];
+    shop.on("supervision.decided", ({ decision }) => decisions.push(decision));
+    await shop.stop({ timeoutMs: 10_000 });
+    expect(decisions).toEqual(["terminated"]);
+  });
+
   test("that ignores the stop ends when it is killed", async () => {
     const child = await start(starter({ misbehaviour: "ignores the stop" }));
     const stopped = Promise.race([child.exited, sleep(200, "alive")]);

@@ -16,7 +16,7 @@ if (early === "calls late") {
   await closed;
 }
 if (early === "never runs a child") setInterval(() => {}, 1_000);
-else await runChild(build, { exitTimeoutMs: 300 });
+else await runChild(build, early === "takes the usual time" ? {} : { exitTimeoutMs: 300 });
 
 /** @param {import("fractal-tree").ChildContext} context */
 async function build({ path, id, generation, transport, args, data }) {
