@@ -5,7 +5,7 @@
  * U2. An INIT.open counts only if it answers the latest announcement of this very process.
  * U3. A parent with an older epoch than one already seen is told so and not obeyed.
  */
-import { compareEpochs, type Epoch, isEpochPossible } from "../../machines/epoch.js";
+import { compareEpochs, type Epoch, formatEpoch, isEpochPossible } from "../../machines/epoch.js";
 import {
   createDetector,
   type Detector,
@@ -91,6 +91,8 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   #broadcastSession = "";
   #former: FormerParent | null = null;
   #takeovers = NO_TAKEOVERS;
+  /** Epoch of the newer parent whose call is answered. */
+  #rivalEpoch: Epoch = [];
   /** What the parent was asked when somebody fenced us. */
   #doubt: { readonly channel: Channel; readonly seq: number; readonly atMs: number } | null = null;
 
@@ -324,20 +326,27 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   }
 
   /**
-   * Our parent is there and granted no such epoch, as far as we know: the word may be that of another one, dead for long. It
-   * is asked: who has been displaced gets no answer within the session, but the same word again.
+   * Our parent is there and granted no such epoch, as far as we know: the word may be that of another one, dead for long or
+   * outranked since. It is asked: who has been displaced gets no answer within the session, but the same word again.
    */
   #isOfAnotherParent(epoch: Epoch): boolean {
     const { channel } = this;
     const grantor = epoch.slice(0, this.#parentEpoch.length);
-    if (channel === null || !this.isOpen || compareEpochs(grantor, this.#parentEpoch) <= 0) return false;
+    if (channel === null || !this.isOpen || compareEpochs(grantor, this.#parentEpoch) === 0) return false;
     const nowMs = this.#core.now();
     const isAsked =
       this.#doubt !== null && this.#doubt.channel === channel && channel.acknowledgedSeq < this.#doubt.seq;
     if (isAsked) return nowMs - (this.#doubt?.atMs ?? nowMs) < ANSWER_MS;
     channel.probe();
     this.#doubt = { channel, seq: channel.sentSeq, atMs: nowMs };
+    this.#tellRarely(grantor);
     return true;
+  }
+
+  /** If both live, each takes us for its own: ours finds out whether it is outranked, or outranks the other. */
+  #tellRarely(parentEpoch: Epoch): void {
+    this.#fenceLimit ??= new RateLimit(this.clock, FENCE_INTERVAL_MS);
+    if (this.#fenceLimit.allows(formatEpoch(parentEpoch))) this.tellNewerParent(parentEpoch);
   }
 
   /** An established process is not turned away by a late refusal. */
@@ -354,6 +363,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     const isNews = message.parentBoot !== this.#parentBoot || compareEpochs(message.parentEpoch, this.#parentEpoch) > 0;
     if (!this.#announcer.isSeeking && (this.channel === null || !(isDirect || isNews))) return;
     const isRival = this.channel !== null && message.parentBoot !== this.#parentBoot;
+    if (isRival) this.#rivalEpoch = message.parentEpoch;
     this.#announcer.startSoon({ isRival });
   }
 
@@ -379,9 +389,16 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     const fault = this.#faultOf(message);
     if (fault !== null) return this.#core.drop(this.#parentPath, fault);
     if (!this.#isAcceptable(message)) return;
-    // Both parents hear the announcement that a newer one called for, and the present one is quick to answer it.
-    if (this.#announcer.isAnsweringRival && message.parentBoot === this.#parentBoot) return;
-    this.#accept(message);
+    if (!this.#isOutrankedOffer(message)) this.#accept(message);
+  }
+
+  /**
+   * Both parents hear the announcement that a newer one called for, and the present one is quick to answer it. It counts
+   * if it has raised its epoch above the other's since it opened our session: the other must learn of that.
+   */
+  #isOutrankedOffer({ parentBoot, parentEpoch }: InitOpen): boolean {
+    if (!this.#announcer.isAnsweringRival || parentBoot !== this.#parentBoot) return false;
+    return compareEpochs(parentEpoch, this.#rivalEpoch) <= 0;
   }
 
   /** Why an offer cannot count, whoever made it; null when it can. */

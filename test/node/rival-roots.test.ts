@@ -68,3 +68,25 @@ test("a root that one child refuses but another obeys stays, and has both once i
   expect(await living([incumbent, last])).toEqual([last]);
   expect([last.state, a.state, b.state]).toEqual(["SYNCHRONIZED", "SYNCHRONIZED", "SYNCHRONIZED"]);
 });
+
+// The newer root had granted a later epoch to a process that died, and turned the older root's child away as superseded.
+// The child did not believe it, since its parent lived, and told nobody: neither root ever learned of the other.
+test("two roots of which the newer one turns the older one's child away: one stays, with the child", async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = new World({ seed });
+    const [older, newer] = [1, 2].map(() => world.node({ path: "shop", children: [{ id: "a" }] })) as [Node, Node];
+    const [child, short] = [1, 2].map(() => world.node({ path: "shop.a" })) as [Node, Node];
+    await world.up(child, older);
+    for (const node of [older, child]) world.processOf(node).stop();
+    await world.up(short, newer);
+    world.processOf(short).kill();
+    for (const node of [older, child]) world.processOf(node).continue();
+    await world.run(60_000);
+    const survivors = await living([older, newer]);
+    expect(
+      survivors.map(({ state }) => state),
+      `seed ${seed}`,
+    ).toEqual(["SYNCHRONIZED"]);
+    await world.end(...survivors, child);
+  }
+});

@@ -130,9 +130,10 @@ async function recover(tree: SimulatedTree, faults: Faults): Promise<number> {
 
 /** Calls of the time of faults end, everything is reached, then nothing moves. */
 async function rest(tree: SimulatedTree, workload: Workload): Promise<void> {
-  // A silence that began during the faults may be noticed only now.
+  // A silence that began during the faults may be noticed only now, and what ends with it comes back.
   await tree.clock.advance((tree.plan.options.failureDetector?.deadMs ?? 0) + 2_000);
-  if (!tree.isWhole()) tree.journal.violated("heals", `not whole any more:\n${tree.describe()}`);
+  if (!(await tree.clock.runUntil(() => tree.isWhole(), { withinMs: RECOVERY_MS })))
+    tree.journal.violated("heals", `not whole any more:\n${tree.describe()}`);
   else checkDocuments(tree, workload.documents);
   await workload.probe();
   await checkRest(tree, workload.documents);

@@ -395,7 +395,8 @@ function checkPlace(tree: SimulatedTree, process: SimulatedProcess, { epoch, val
  */
 function isComplete(node: Node): boolean {
   const { state, reasons } = node.status;
-  if (state === "SYNCHRONIZED") return true;
+  // A child that is not critical may still be coming, its word that it is ready having been lost.
+  if (state === "SYNCHRONIZED") return node.children().every(({ link }) => link !== "opening");
   const areListedThere = node.children().every(({ listed, link }) => !listed || link === "alive");
   return state === "DEGRADED" && reasons.join() === "children" && areListedThere && node.children().some(isLost);
 }
