@@ -46,7 +46,7 @@ export const SUPERVISION_MUTATIONS: readonly Mutation[] = [
   {
     name: "gives-up-in-silence",
     bug: "a supervisor whose restarts are used up does not fail",
-    withinSeeds: 60,
+    withinSeeds: 300,
     edits: [
       {
         file: "machines/supervisor.ts",
