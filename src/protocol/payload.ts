@@ -118,15 +118,20 @@ function faultOfArray(values: readonly unknown[], depth: number): Fault | null {
 }
 
 function faultOfProperties(record: Record<string, unknown>, depth: number): Fault | null {
-  for (const key of Object.keys(record)) {
-    if (key === "__proto__") return { place: `.${key}`, rule: "is a reserved property name" };
-    if (!key.isWellFormed()) return fault("has a property name with a lone surrogate");
-    const value = record[key];
-    if (value === undefined) hasUndefined = true;
-    const found = value === undefined ? null : faultOf(value, depth + 1);
-    if (found !== null) return { ...found, place: `.${key}${found.place}` };
+  // Inherited ones come too, though they do not travel: this is several times faster than a list of the own ones.
+  for (const key in record) {
+    const found = faultOfProperty(key, record[key], depth);
+    if (found !== null && Object.hasOwn(record, key)) return found;
   }
   return null;
+}
+
+function faultOfProperty(key: string, value: unknown, depth: number): Fault | null {
+  if (key === "__proto__") return { place: `.${key}`, rule: "is a reserved property name" };
+  if (!key.isWellFormed()) return fault("has a property name with a lone surrogate");
+  if (value === undefined) hasUndefined = true;
+  const found = value === undefined ? null : faultOf(value, depth + 1);
+  return found === null ? null : { ...found, place: `.${key}${found.place}` };
 }
 
 /** Replaces Node's Buffers, which are views into the received message, by copies. */

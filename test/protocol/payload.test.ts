@@ -219,6 +219,17 @@ describe("a refused payload", () => {
   });
 });
 
+// Somebody's polyfill: it does not travel, and must not keep what does from travelling.
+it("minds no property that every object inherits", () => {
+  const everyone: object = Object.getPrototypeOf({});
+  Object.assign(everyone, { polyfill: () => {} });
+  try {
+    expect(JSON.stringify(decodePayload(encodePayload({ a: [{ b: 1 }] }, "input"), "input"))).toBe('{"a":[{"b":1}]}');
+  } finally {
+    Reflect.deleteProperty(everyone, "polyfill");
+  }
+});
+
 /** Puts a value at a step into a structure of otherwise allowed ones. */
 function around(value: unknown, step: number | string): unknown {
   if (typeof step === "string") return { before: [new Uint8Array(1)], [step]: value };
