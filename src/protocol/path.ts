@@ -7,6 +7,8 @@ const TOKEN_RULE = "1 to 64 characters of A-Z a-z 0-9 _ -";
 /** Levels of a tree; with the longest ids a subject stays well below the server's limits. */
 const DEPTH_MAX = 32;
 
+const PATH = new RegExp(`^[A-Za-z0-9_-]{1,64}(?:\\.[A-Za-z0-9_-]{1,64}){0,${DEPTH_MAX - 1}}$`);
+
 /** Characters of the longest path: ids of 64 and the dots between them. */
 export const PATH_LENGTH_MAX = DEPTH_MAX * 65 - 1;
 
@@ -31,9 +33,7 @@ export function assertPath(field: string, value: unknown): asserts value is stri
 }
 
 export function isPath(value: unknown): value is string {
-  if (typeof value !== "string") return false;
-  const tokens = value.split(".");
-  return tokens.length <= DEPTH_MAX && tokens.every((token) => TOKEN.test(token));
+  return typeof value === "string" && PATH.test(value);
 }
 
 /** The parent's path, or null for a root. */

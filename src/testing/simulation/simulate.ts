@@ -49,7 +49,7 @@ export interface SimulationResult {
 /** Within this virtual time after the faults the whole tree is SYNCHRONIZED: death, init timeout and backoff in turn. */
 const RECOVERY_MS = 60_000;
 const SHUTDOWN_MS = 5_000;
-/** The longest that a message travels after the faults, milliseconds: retransmitted late, to a process that was paused. */
+/** Longer than a message of the time of faults is under way, milliseconds. */
 const LATE_MESSAGES_MS = 1_000;
 
 /**
