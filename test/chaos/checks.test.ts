@@ -353,6 +353,45 @@ describe("owned processes", () => {
   });
 });
 
+describe("restarts", () => {
+  const RULE = "restarts stay within their budget";
+  const { restartPeriodMs: periodMs } = PLAN.times;
+
+  const restarted = (atMs: number, id: string, more: object = {}): Line => {
+    const decision = {
+      decision: "restarting",
+      reason: "SIGKILL",
+      exit: "failed",
+      generation: 1,
+      attempt: 1,
+      delayMs: 50,
+    };
+    return [atMs, ROOT, { type: "decided", id, ...decision, ...more }];
+  };
+  const often = (times: number, everyMs: number, more: object = {}): readonly Line[] =>
+    Array.from({ length: times }, (_, i) => restarted(100 + i * everyMs, "m0", more));
+  const ofMany = (children: number): readonly Line[] =>
+    Array.from({ length: children }, (_, i) => restarted(100 + i, `m${i % 4}`));
+
+  it("of one child stay within its budget", () => {
+    expect(broken([...GOOD, ...often(3, 10)])).toEqual([]);
+    expect(broken([...GOOD, ...often(4, 10)])).toEqual([RULE]);
+    expect(broken([...GOOD, ...often(8, periodMs / 2)])).toEqual([]);
+  });
+
+  it("of all children stay within the supervisor's", () => {
+    expect(broken([...GOOD, ...ofMany(10)])).toEqual([]);
+    expect(broken([...GOOD, ...ofMany(11)])).toEqual([RULE]);
+  });
+
+  it("are not counted when a sibling, a dependency or a new beginning made them", () => {
+    expect(broken([...GOOD, ...often(4, 10, { reason: "a sibling failed" })])).toEqual([]);
+    expect(broken([...GOOD, ...often(4, 10, { exit: "dependencyDown" })])).toEqual([]);
+    const anew: Line = [115, ROOT, { type: "state", from: "FAILED", state: "CONNECTING", reasons: [], failure: null }];
+    expect(broken([...GOOD, ...often(2, 10), anew, ...often(2, 10).map(later(20))])).toEqual([]);
+  });
+});
+
 function gone(name: string): Event {
   return { type: "exited", pid: 1, of: name, exit: "SIGKILL", stderr: "" };
 }

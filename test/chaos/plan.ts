@@ -52,6 +52,8 @@ export interface ChaosTimes {
   readonly shutdownMs: number;
   /** A process whose parent's process is gone has ended within this. */
   readonly orphanMs: number;
+  /** Of the sliding window in which restarts are counted. */
+  readonly restartPeriodMs: number;
   /** How much later than due something may happen because the machine is busy. */
   readonly slackMs: number;
 }
@@ -71,6 +73,7 @@ const TIMES: Readonly<Record<Pace, ChaosTimes>> = {
     callMs: 20_000,
     shutdownMs: 5_000,
     orphanMs: ORPHAN_MS,
+    restartPeriodMs: 30_000,
     slackMs: 2_000,
   },
   fast: {
@@ -82,6 +85,7 @@ const TIMES: Readonly<Record<Pace, ChaosTimes>> = {
     callMs: 5_000,
     shutdownMs: 3_000,
     orphanMs: ORPHAN_MS,
+    restartPeriodMs: 10_000,
     slackMs: 2_000,
   },
 };
@@ -131,7 +135,7 @@ export function descendantsOf({ nodes }: ChaosPlan, path: string): readonly stri
 
 /** What is not left to the defaults. */
 export function nodeOptions({ pace, times }: ChaosPlan): Partial<NodeOptions> {
-  const { deadMs, shutdownMs, callMs } = times;
+  const { deadMs, shutdownMs, callMs, restartPeriodMs } = times;
   const common = { commandTimeoutMs: callMs, shutdownTimeoutMs: shutdownMs };
   if (pace === "default") return common;
   return {
@@ -141,6 +145,6 @@ export function nodeOptions({ pace, times }: ChaosPlan): Partial<NodeOptions> {
     backoff: { baseMs: 50, maxMs: 1_000 },
     initTimeoutMs: 3_000,
     cleanupTimeoutMs: 1_000,
-    supervision: { backoff: { baseMs: 50, maxMs: 1_000 }, periodMs: 10_000, stableMs: 3_000 },
+    supervision: { backoff: { baseMs: 50, maxMs: 1_000 }, periodMs: restartPeriodMs, stableMs: 3_000 },
   };
 }
