@@ -1,4 +1,5 @@
 /** One process of the benchmark `overhead`, with some of its leaves. */
+import { connect, type Msg } from "@nats-io/transport-node";
 import { createNode } from "fractal-tree";
 import { connectNats } from "fractal-tree/nats";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,6 +23,13 @@ async function directly({ tasks, ...input }: Task & { readonly tasks: number }):
   return (performance.now() - startedAtMs) / tasks;
 }
 
+async function answer(request: Msg): Promise<void> {
+  request.respond(JSON.stringify(await task(request.json<Task>())));
+}
+
+const plain = await connect({ servers });
+for (const path of paths) plain.subscribe(`plain.${path}`, { callback: (_error, request) => void answer(request) });
+await plain.flush();
 const transport = await connectNats({ servers, tree: "bench" });
 const leaves = paths.map((path) => createNode({ path, transport, commands: { task, directly } }));
 await Promise.all(leaves.map((leaf) => leaf.start()));

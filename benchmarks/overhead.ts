@@ -1,7 +1,9 @@
 /**
  * What coordination adds to work: 16 leaves in four processes, each with one waiting task after the other, commanded from
- * a fifth process over NATS, beside the same functions in the same processes called directly.
+ * a fifth process over NATS, beside the same functions in the same processes called directly. A floor: the same functions
+ * as plain requests of the same client.
  */
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { createNode, type Node } from "fractal-tree";
 import { connectNats } from "fractal-tree/nats";
 import { startNatsServer } from "../test/support/nats-server.js";
@@ -12,6 +14,7 @@ const LEAVES = 16;
 const PROCESSES = 4;
 const TREE = "as commands";
 const BASELINE = "called directly";
+const PLAIN = "as plain request()";
 /** How long a task waits, and how many each leaf gets in turn. */
 const TASKS = [
   { waitMs: 1, tasks: 300 },
@@ -19,6 +22,11 @@ const TASKS = [
   { waitMs: 100, tasks: 15 },
 ] as const;
 const LIMIT_MS = 120_000;
+
+interface Means {
+  readonly root: Node;
+  readonly plain: NatsConnection;
+}
 
 const IDS = Array.from({ length: LEAVES }, (_, place) => `leaf${place}`);
 
@@ -33,7 +41,10 @@ export const overhead: Bench = {
     [`${TREE}, ${caseOf(100)}`]: { of: "ratio", is: "<=", limit: 1.02 },
   },
   chart: TASKS.map(({ waitMs }) => caseOf(waitMs)),
-  notes: ["Each leaf has one task at a time, so nothing hides the way there and back."],
+  notes: [
+    "Each leaf has one task at a time, so nothing hides the way there and back, which 16 leaves go at the same time.",
+    "Plain requests are the floor: what they cost beyond direct calls is the way through the server and back.",
+  ],
   stage,
 };
 
@@ -49,11 +60,15 @@ async function stage({ operations }: BenchOptions, measure: Measure): Promise<vo
   await using root = createNode({ path: "bench", transport, children: IDS.map((id) => ({ id })) });
   await Promise.all([root.start(), leaves.started()]);
   await root.until("SYNCHRONIZED", { timeoutMs: 10_000 });
-  const ways = { [TREE]: commanded, [BASELINE]: directly };
+  await using plain = closing(await connect({ servers }));
+  const ways = { [TREE]: commanded, [BASELINE]: directly, [PLAIN]: requested };
   await measure(
     TASKS.flatMap(({ waitMs, tasks }) =>
       Object.entries(ways).map(([variant, way]) => {
-        return { variant, measure: () => onAllLeaves(waitMs, (id) => way(root, id, waitMs, operations ?? tasks)) };
+        return {
+          variant,
+          measure: () => onAllLeaves(waitMs, (id) => way({ root, plain }, id, waitMs, operations ?? tasks)),
+        };
       }),
     ),
   );
@@ -74,12 +89,20 @@ async function onAllLeaves(waitMs: number, timed: (id: string) => Promise<number
   return [{ case: caseOf(waitMs), unit: "ms", value: times.reduce((sum, each) => sum + each, 0) / times.length }];
 }
 
-async function commanded(root: Node, id: string, waitMs: number, tasks: number): Promise<number> {
+function commanded({ root }: Means, id: string, waitMs: number, tasks: number): Promise<number> {
+  return timeOfEach(tasks, () => root.command(id, "task", { waitMs }));
+}
+
+function requested({ plain }: Means, id: string, waitMs: number, tasks: number): Promise<number> {
+  return timeOfEach(tasks, () => plain.request(`plain.bench.${id}`, JSON.stringify({ waitMs }), { timeout: LIMIT_MS }));
+}
+
+async function timeOfEach(tasks: number, task: () => Promise<unknown>): Promise<number> {
   const startedAtMs = performance.now();
-  for (let n = 0; n < tasks; n++) await root.command(id, "task", { waitMs });
+  for (let n = 0; n < tasks; n++) await task();
   return (performance.now() - startedAtMs) / tasks;
 }
 
-function directly(root: Node, id: string, waitMs: number, tasks: number): Promise<number> {
+function directly({ root }: Means, id: string, waitMs: number, tasks: number): Promise<number> {
   return root.command<number>(id, "directly", { waitMs, tasks }, { timeoutMs: LIMIT_MS });
 }
