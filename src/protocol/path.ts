@@ -1,13 +1,14 @@
 /** Paths and the other names that become NATS subject tokens. */
 import { InvalidPathError } from "../errors.js";
 
-const TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
+const TOKEN_PATTERN = "[A-Za-z0-9_-]{1,64}";
+const TOKEN = new RegExp(`^${TOKEN_PATTERN}$`);
 const TOKEN_RULE = "1 to 64 characters of A-Z a-z 0-9 _ -";
 
 /** Levels of a tree; with the longest ids a subject stays well below the server's limits. */
 const DEPTH_MAX = 32;
 
-const PATH = new RegExp(`^[A-Za-z0-9_-]{1,64}(?:\\.[A-Za-z0-9_-]{1,64}){0,${DEPTH_MAX - 1}}$`);
+const PATH = new RegExp(`^${TOKEN_PATTERN}(?:\\.${TOKEN_PATTERN}){0,${DEPTH_MAX - 1}}$`);
 
 /** Characters of the longest path: ids of 64 and the dots between them. */
 export const PATH_LENGTH_MAX = DEPTH_MAX * 65 - 1;
