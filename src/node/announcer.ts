@@ -10,10 +10,13 @@ import type { Clock, Random, Timer } from "../health/clock.js";
 export interface AnnouncerPort {
   readonly clock: Clock;
   readonly random: Random;
+  /** Nothing is lost on the way: a parent that was not there will call. */
+  readonly isLossless: boolean;
   announce(attempt: number): void;
 }
 
 const BACKOFF = { baseMs: 100, maxMs: 5_000 };
+const LOSSLESS_BACKOFF = { baseMs: 2_000, maxMs: 10_000 };
 /** Lateness of the own timer after which the answer may be waiting to be read, milliseconds. */
 const LATE_MS = 30;
 /** Announcements that a newer parent's call is worth while the present one lives. */
@@ -81,7 +84,11 @@ export class Announcer {
   #announce(): void {
     if (this.#callAttempts !== null && this.#callAttempts-- === 0) return this.stop();
     this.#port.announce(++this.attempt);
-    this.#delayMs = nextBackoffMs(BACKOFF, this.#delayMs, this.#port.random());
+    this.#delayMs = nextBackoffMs(
+      this.#port.isLossless ? LOSSLESS_BACKOFF : BACKOFF,
+      this.#delayMs,
+      this.#port.random(),
+    );
     this.#arm(this.#delayMs);
   }
 

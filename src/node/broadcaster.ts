@@ -6,11 +6,12 @@
  * B2. Acknowledgements never travel on the broadcast subject: children send them in whatever they send upward.
  * B3. What all open children acknowledged is forgotten, and the log is bounded.
  */
-import type { Timer } from "../health/clock.js";
+import type { Clock } from "../health/clock.js";
 import { encodeFrame } from "../protocol/codec.js";
 import { type Message, PROTOCOL_VERSION_MIN } from "../protocol/messages.js";
 import { randomId } from "../health/clock.js";
 import { broadcastSubject } from "../protocol/subjects.js";
+import { Alarm, type AlarmPort } from "./alarm.js";
 import type { ChildLink } from "./child-link.js";
 import type { NodeCore } from "./core.js";
 
@@ -19,7 +20,12 @@ const LOG_MAX = 1_024;
 const REFILL_MS = 200;
 const FRAME_TTL_MS = 10_000;
 
-export class Broadcaster {
+interface Sent {
+  readonly message: Message;
+  readonly sentAtMs: number;
+}
+
+export class Broadcaster implements AlarmPort {
   /** Names this parent's broadcast sequence; new at each start. */
   readonly session: string;
   lastSentMs = -Infinity;
@@ -28,14 +34,18 @@ export class Broadcaster {
   readonly #openLinks: () => Iterable<ChildLink>;
   #seq = 0;
   /** Unacknowledged broadcasts, oldest first; the last one has number `#seq`. */
-  #log: Message[] = [];
-  #refillTimer: Timer | null = null;
+  #log: Sent[] = [];
+  readonly #refills = new Alarm(this);
 
   constructor(core: NodeCore, openLinks: () => Iterable<ChildLink>) {
     this.#core = core;
     this.#openLinks = openLinks;
     this.session = randomId(core.options.random, 8);
     this.#subject = broadcastSubject(core.options.transport, core.path);
+  }
+
+  get clock(): Clock {
+    return this.#core.options.clock;
   }
 
   /** The number of the last broadcast. */
@@ -57,21 +67,20 @@ export class Broadcaster {
   /** Publishes in sequence: every child whose session is open gets it, once. */
   send(message: Message): void {
     message.seq = -++this.#seq;
-    this.#log.push(message);
+    this.#log.push({ message, sentAtMs: this.#core.now() });
     this.#write(message, FRAME_TTL_MS);
-    this.#startRefill();
+    this.#refills.coverUntil(this.#core.now() + REFILL_MS);
   }
 
   /** A session was opened: sends what was broadcast since it was offered. */
   catchUp(link: ChildLink): void {
     for (let seq = link.broadcastAck + 1; seq <= this.#seq; seq++) link.channel?.forward(this.#at(seq));
-    if (link.broadcastAck < this.#seq) this.#startRefill();
+    if (link.broadcastAck < this.#seq) this.#refills.coverUntil(this.#core.now() + REFILL_MS);
   }
 
   close(): void {
     this.#log = [];
-    if (this.#refillTimer !== null) this.#core.options.clock.clearTimeout(this.#refillTimer);
-    this.#refillTimer = null;
+    this.#refills.stop();
   }
 
   #write(message: Message, ttlMs: number): void {
@@ -82,26 +91,26 @@ export class Broadcaster {
     this.#core.publish(this.#subject, frame, ttlMs);
   }
 
-  #startRefill(): void {
-    this.#refillTimer ??= this.#core.options.clock.setTimeout(() => this.#refill(), REFILL_MS);
-  }
-
-  /** Sends each child that is behind the oldest broadcast that it misses. */
-  #refill(): void {
-    this.#refillTimer = null;
+  /** Sends each child that is behind the oldest broadcast that it misses, unless that was sent only just now. */
+  wake(nowMs: number): number {
     this.#forgetAcknowledged();
-    let isNeeded = this.#log.length > 0;
+    let nextMs = this.#log.length > 0 ? nowMs + REFILL_MS : Infinity;
     for (const link of this.#openLinks()) {
       if (link.broadcastAck >= this.#seq) continue;
-      link.channel?.forward(this.#at(link.broadcastAck + 1));
-      isNeeded = true;
+      const seq = link.broadcastAck + 1;
+      const dueMs = (this.#entry(seq)?.sentAtMs ?? -Infinity) + REFILL_MS;
+      if (dueMs <= nowMs) link.channel?.forward(this.#at(seq));
+      nextMs = Math.min(nextMs, dueMs <= nowMs ? nowMs + REFILL_MS : dueMs);
     }
-    if (isNeeded) this.#startRefill();
+    return nextMs;
   }
 
   #at(seq: number): Message {
-    const firstSeq = this.#seq - this.#log.length + 1;
-    return this.#log[seq - firstSeq] ?? { kind: "heartbeat.ack", seq: -seq };
+    return this.#entry(seq)?.message ?? { kind: "heartbeat.ack", seq: -seq };
+  }
+
+  #entry(seq: number): Sent | undefined {
+    return this.#log[seq - (this.#seq - this.#log.length + 1)];
   }
 
   #forgetAcknowledged(): void {

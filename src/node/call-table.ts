@@ -104,9 +104,14 @@ export class CallTable implements AlarmPort {
     this.#queue.add(call.id);
   }
 
-  /** Registers a call that travels by broadcast and counts it against the credit. */
-  submitSent(call: OutgoingCall): void {
-    this.#markSent(this.#newEntry(call));
+  /**
+   * Registers a call that travels by broadcast and counts it against the credit. A process that held the path before may
+   * hear it too: then what the present one says does not tell that the call has not begun.
+   */
+  submitSent(call: OutgoingCall, options: { readonly mayRunElsewhere: boolean }): void {
+    const entry = this.#newEntry(call);
+    entry.mayHaveBegun = options.mayRunElsewhere;
+    this.#markSent(entry);
   }
 
   /** One caller gives up; the call is cancelled when it was the last. */

@@ -154,7 +154,7 @@ export class Caller implements DispatchPort {
         const link = children.get(target);
         if (started.has(target) || link === undefined) return this.submit(call, target);
         started.add(target);
-        link.calls.submitSent(call);
+        link.calls.submitSent(call, { mayRunElsewhere: link.hasHadOthers });
         if (started.size === 1) children.broadcaster.send(toCommandRun(call, core));
       },
       cancel: (id, target, sink) => this.cancel(id, target, sink),

@@ -105,6 +105,10 @@ export class ChildInbox implements ChildrenPort {
     return this.#port.core.epoch.length > 0 && this.#port.isRunning;
   }
 
+  willCoordinate(): boolean {
+    return this.#port.phase === "running";
+  }
+
   takesOffers(): boolean {
     return this.#port.phase !== "ended" && this.#port.coordinator.isCoordinating;
   }
@@ -117,8 +121,8 @@ export class ChildInbox implements ChildrenPort {
     return this.#port.coordinator.childBudgetMs;
   }
 
-  nextInMs(): number {
-    return this.#port.pulse.childrenPromiseMs;
+  nextInMs(isLocal: boolean): number {
+    return this.#port.pulse.promiseFor(isLocal);
   }
 
   syncVersion(): number {

@@ -4,6 +4,7 @@
 import {
   createDetector,
   type Detector,
+  type DetectorOptions,
   excuse,
   forgive,
   heard,
@@ -69,6 +70,8 @@ export class ChildLink implements ChannelPort, CallTablePort {
   /** It has been ready since it came. */
   proven = false;
   boot = "";
+  /** Another process has had a session with us: it may still take itself for the child, and hear broadcasts. */
+  hasHadOthers = false;
   /** The announcement that the latest session answered. */
   attempt = 0;
   epoch: Epoch = [];
@@ -83,6 +86,8 @@ export class ChildLink implements ChannelPort, CallTablePort {
   predecessor: Predecessor | null = null;
   takeovers = NO_TAKEOVERS;
   detector: Detector | null = null;
+  /** The child runs in our thread: it cannot die without us. */
+  isLocal = false;
   report: Readonly<StatusReport> | null = null;
   reportAtMs = 0;
   /** Requests of this session that arrived. */
@@ -146,13 +151,16 @@ export class ChildLink implements ChannelPort, CallTablePort {
     this.displaced = this.isOpen && boot !== offer.boot ? { path, epoch, session } : null;
     this.channel?.close();
     this.offer = null;
+    // A link that was forgotten remembers only that it had an epoch.
+    this.hasHadOthers ||= boot === "" ? epoch.length > 0 : boot !== offer.boot;
     this.session = offer.session;
     this.boot = offer.boot;
     this.attempt = offer.attempt;
     this.epoch = offer.epoch;
     this.requestsTaken = 0;
     this.broadcastAck = offer.broadcastStart;
-    this.detector = createDetector(core.now(), core.options.heartbeat.minMs);
+    this.isLocal = core.isLocal(offer.boot);
+    this.detector = createDetector(core.now(), this.#firstPromiseMs);
     const { version, session: opened } = offer;
     this.channel = new Channel(this, { version, session: opened, broadcastStart: 0 });
     this.#isReady = false;
@@ -196,7 +204,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   noteHeard(): void {
     if (this.detector === null) return;
     const { core } = this.#port;
-    heard(this.detector, core.now(), core.options.failureDetector);
+    heard(this.detector, core.now(), this.#judging);
     if (this.state === "suspect") this.apply("child.heard");
   }
 
@@ -204,15 +212,14 @@ export class ChildLink implements ChannelPort, CallTablePort {
     this.report = sharedReport(report);
     this.reportAtMs = this.#port.core.now();
     if (this.detector !== null) {
-      promise(this.detector, report.nextInMs, this.#port.core.options.failureDetector);
+      promise(this.detector, report.nextInMs, this.#judging);
     }
   }
 
   /** Its promise is over: it is to be asked. */
   isOverdue(nowMs: number): boolean {
     if (this.detector === null) return false;
-    const { failureDetector } = this.#port.core.options;
-    return nowMs - this.detector.lastHeardMs >= overdueAfterMs(this.detector, failureDetector);
+    return nowMs - this.detector.lastHeardMs >= overdueAfterMs(this.detector, this.#judging);
   }
 
   /** The child's own troubles widen our patience too. */
@@ -220,7 +227,17 @@ export class ChildLink implements ChannelPort, CallTablePort {
     if (this.detector === null) return "alive";
     const { core } = this.#port;
     const health = Math.max(core.localHealth, this.report?.localHealth ?? 0);
-    return judge(this.detector, nowMs, core.options.failureDetector, health);
+    return judge(this.detector, nowMs, this.#judging, health);
+  }
+
+  get #judging(): DetectorOptions {
+    return this.#port.core.detectorOf(this.isLocal);
+  }
+
+  /** What a child is taken to have promised that has not spoken yet, milliseconds. */
+  get #firstPromiseMs(): number {
+    const { heartbeat, localIntervalMs } = this.#port.core.options;
+    return this.isLocal ? localIntervalMs : heartbeat.minMs;
   }
 
   forgive(nowMs: number): void {

@@ -34,6 +34,8 @@ import { RateLimit } from "./rate-limit.js";
 export interface ChildrenPort {
   /** Whether sessions may be opened: the node has an epoch and coordinates. */
   isCoordinating(): boolean;
+  /** Whether that will be so if all goes well. */
+  willCoordinate(): boolean;
   /** Whether sessions that were offered count when they are used: also while stopping, to take leave of who came late. */
   takesOffers(): boolean;
   deliver(link: ChildLink, message: Message | UnknownMessage): void;
@@ -42,8 +44,8 @@ export interface ChildrenPort {
   linksChanged(): void;
   requestCredit(link: ChildLink): number;
   initBudgetMs(): number;
-  /** What the children were promised for the next beat, milliseconds. */
-  nextInMs(): number;
+  /** What a child is promised for the next beat, milliseconds. */
+  nextInMs(isLocal: boolean): number;
   syncVersion(): number;
   /** A child has seen a newer parent of our path. Returns whether our epoch was raised above it. */
   newerParentSeen(epoch: Epoch, certain: boolean): boolean;
@@ -79,6 +81,8 @@ export class Children implements ChildLinkPort {
   #farewells: Map<string, number> | null = null;
   /** Of joined children that left, the epoch that they had, by id; oldest first. */
   #formerEpochs: Map<string, Epoch> | null = null;
+  /** The latest announcements of those who wait for us to coordinate, by id. */
+  #waiting: Map<string, ReadyAnnounce> | null = null;
   #fenceLimit: RateLimit | null = null;
   #probeLimit: RateLimit | null = null;
   #grants = 0;
@@ -102,6 +106,12 @@ export class Children implements ChildLinkPort {
   get hasOpen(): boolean {
     for (const link of this.#links.values()) if (link.isOpen) return true;
     return false;
+  }
+
+  /** Whether those of them that have a session run in our thread. */
+  get areLocal(): boolean {
+    for (const link of this.#links.values()) if (link.isOpen && !link.isLocal) return false;
+    return this.core.options.transport.locals !== undefined;
   }
 
   get size(): number {
@@ -150,6 +160,14 @@ export class Children implements ChildLinkPort {
   /** One heartbeat for all. */
   beat(nextInMs: number): void {
     this.broadcaster.publish({ kind: "heartbeat.beat", seq: 0, nextInMs, localHealth: this.core.localHealth });
+  }
+
+  /** Coordination begins: offers sessions to those who announced themselves before, and calls the others. */
+  call(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
+    for (const [id, announcement] of waiting) this.#announced(id, announcement);
+    this.probe();
   }
 
   /** Asks whoever is there to announce itself. */
@@ -231,6 +249,7 @@ export class Children implements ChildLinkPort {
   close(): void {
     this.#subscription?.unsubscribe();
     this.#subscription = null;
+    this.#waiting = null;
     for (const link of this.#links.values()) {
       link.channel?.close();
     }
@@ -341,7 +360,7 @@ export class Children implements ChildLinkPort {
   #announced(id: string, message: ReadyAnnounce): void {
     if (message.treeId !== this.core.options.treeId) return this.core.drop(id, "foreign tree");
     if (!isEpochPossible(message.parentEpoch)) return this.core.drop(id, "impossible epoch");
-    if (!this.#port.isCoordinating()) return;
+    if (!this.#port.isCoordinating()) return this.#noteWaiting(id, message);
     const version = Math.min(message.versionMax, PROTOCOL_VERSION_MAX);
     if (version < Math.max(message.versionMin, PROTOCOL_VERSION_MIN)) return this.core.drop(id, "protocol version");
     if (compareEpochs(message.parentEpoch, this.core.epoch) > 0) {
@@ -349,6 +368,13 @@ export class Children implements ChildLinkPort {
     }
     const link = this.#links.get(id) ?? this.#join(id);
     if (link !== null) this.#answer(link, message, version);
+  }
+
+  /** Who came before we could answer: it gets its offer with the beginning instead of announcing itself again. */
+  #noteWaiting(id: string, message: ReadyAnnounce): void {
+    if (!this.#port.willCoordinate()) return;
+    this.#waiting ??= new Map();
+    if (this.#waiting.has(id) || this.#waiting.size < this.core.options.childrenMax) this.#waiting.set(id, message);
   }
 
   #join(id: string): ChildLink | null {
@@ -433,7 +459,7 @@ export class Children implements ChildLinkPort {
       broadcastSession: this.broadcaster.session,
       broadcastSeq: offer.broadcastStart,
       initBudgetMs: this.#port.initBudgetMs(),
-      nextInMs: this.#port.nextInMs(),
+      nextInMs: this.#port.nextInMs(this.core.isLocal(offer.boot)),
       syncVersion: this.#port.syncVersion(),
       owned: this.#port.owns(link.id),
     });

@@ -42,7 +42,7 @@ export class Lease {
     const { core, uplink } = this.#port;
     const { pauseMs } = core.options.failureDetector;
     // As it is almost always; a node asks this at each beat.
-    if (latenessMs <= pauseMs || uplink === null) return;
+    if (latenessMs <= pauseMs || uplink === null || uplink.isLocal) return;
     // What we stood still before we asked is what we asked about; the answer may have come before another stall.
     const stallMs = Math.min(latenessMs, core.now() - this.#askedAtMs);
     if (stallMs <= pauseMs) return;
@@ -65,8 +65,10 @@ export class Lease {
 
   /** A session was opened. If we stood still, its offer may be older than that: the parent is asked within it. */
   opened(): void {
-    const isDoubtful = this.#confirmingSeq > 0 || this.#hasStoodStill;
+    // A parent in our thread stood still with us: it could not replace us meanwhile.
+    const isDoubtful = (this.#confirmingSeq > 0 || this.#hasStoodStill) && this.#port.uplink?.isLocal !== true;
     this.#hasStoodStill = false;
+    this.#confirmingSeq = 0;
     if (isDoubtful) this.#ask();
     else this.#port.leaseRenewed();
   }

@@ -255,7 +255,7 @@ class RunningNode implements Node {
   }
 
   progress(): void {
-    this.#runtime.core.progress++;
+    this.#runtime.progressed();
   }
 
   startChild(child: ChildSpec | DynamicChild): Promise<ChildInfo> {

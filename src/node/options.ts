@@ -1,8 +1,8 @@
 /** A node's options: what users may give, what they get otherwise, and the rules between them. */
 import type { InspectionEvent, Observer } from "xstate";
 import type { BackoffOptions } from "../../machines/backoff.js";
-import type { DetectorOptions } from "../../machines/failure-detector.js";
-import type { HeartbeatOptions } from "../../machines/heartbeat-interval.js";
+import { type DetectorOptions, localDetector } from "../../machines/failure-detector.js";
+import { type HeartbeatOptions, localIntervalMs } from "../../machines/heartbeat-interval.js";
 import type { Threshold, Thresholds } from "../../machines/thresholds.js";
 import { InvalidOptionError } from "../errors.js";
 import type { Clock, Random } from "../health/clock.js";
@@ -148,6 +148,9 @@ export interface ResolvedNodeOptions {
   readonly backoff: BackoffOptions;
   readonly heartbeat: HeartbeatOptions;
   readonly failureDetector: DetectorOptions;
+  /** The interval of beats between nodes of one thread, milliseconds, and how they are judged. */
+  readonly localIntervalMs: number;
+  readonly localDetector: DetectorOptions;
   readonly onFailed: FailurePolicy;
   readonly onOrphaned: OrphanPolicy;
   readonly concurrency: number;
@@ -260,6 +263,15 @@ function resolveChildren(
 
 function resolveTimes(options: NodeOptions) {
   const { recoveryTimeoutMs = null } = options;
+  const heartbeat = {
+    minMs: delay("heartbeat.minMs", options.heartbeat?.minMs ?? 500),
+    maxMs: delay("heartbeat.maxMs", options.heartbeat?.maxMs ?? 2_000),
+  };
+  const failureDetector = {
+    pauseMs: delay("failureDetector.pauseMs", options.failureDetector?.pauseMs ?? 1_000),
+    deadMs: delay("failureDetector.deadMs", options.failureDetector?.deadMs ?? 10_000),
+  };
+  const calmMs = localIntervalMs(heartbeat);
   return {
     initTimeoutMs: delay("initTimeoutMs", options.initTimeoutMs ?? 10_000),
     recoveryTimeoutMs: recoveryTimeoutMs === null ? null : delay("recoveryTimeoutMs", recoveryTimeoutMs),
@@ -270,14 +282,10 @@ function resolveTimes(options: NodeOptions) {
       baseMs: delay("backoff.baseMs", options.backoff?.baseMs ?? 200),
       maxMs: delay("backoff.maxMs", options.backoff?.maxMs ?? 30_000),
     },
-    heartbeat: {
-      minMs: delay("heartbeat.minMs", options.heartbeat?.minMs ?? 500),
-      maxMs: delay("heartbeat.maxMs", options.heartbeat?.maxMs ?? 2_000),
-    },
-    failureDetector: {
-      pauseMs: delay("failureDetector.pauseMs", options.failureDetector?.pauseMs ?? 1_000),
-      deadMs: delay("failureDetector.deadMs", options.failureDetector?.deadMs ?? 10_000),
-    },
+    heartbeat,
+    failureDetector,
+    localIntervalMs: calmMs,
+    localDetector: localDetector(failureDetector, calmMs),
   };
 }
 

@@ -35,6 +35,8 @@ export class OwnedChildren {
   readonly #port: OwnedChildrenPort;
   /** Made when the first child is declared, as everything here: most nodes start none. */
   #supervision: Supervision | null = null;
+  /** Of some child, now or before: the children are to be looked at. */
+  requiresProgress = false;
   #isStarted = false;
   #progress: Map<ChildLink, ProgressSeen> | null = null;
   /** Of those children that are declared, how each is started. */
@@ -98,6 +100,7 @@ export class OwnedChildren {
 
   declare(id: string, owned: ResolvedOwnership, options?: { readonly isTrial: boolean }): void {
     (this.#ownerships ??= new Map()).set(id, owned);
+    this.requiresProgress ||= owned.progress !== null;
     this.supervision.declare(owned, options);
   }
 

@@ -5,6 +5,7 @@
  *     no burst of them.
  * P2. A late beat of our own judges nobody before the messages that arrived meanwhile were handled.
  * P3. While our own connection is down, and right after it came back, nobody is judged and nothing is sent.
+ * P4. Between nodes of one thread the pulse is calm: it beats rarely while there is nothing to tell.
  */
 import { growInterval, jitteredMs } from "../../machines/heartbeat-interval.js";
 import type { Timer } from "../health/clock.js";
@@ -16,6 +17,12 @@ export interface PulsePort {
   readonly childrenSentMs: number | null;
   /** When the parent was last sent something; null when it is not there. */
   readonly uplinkSentMs: number | null;
+  /** The parent is in our thread, or there is none and the transport does not leave it. */
+  readonly isUplinkLocal: boolean;
+  /** So are all children with a session. */
+  readonly areChildrenLocal: boolean;
+  /** The parent is told something new with the next beat, or soon. */
+  readonly hasNews: boolean;
   /** Promises the children the next sign of life, milliseconds. */
   beatChildren(nextInMs: number): void;
   beatUplink(nextInMs: number): void;
@@ -50,9 +57,10 @@ export class Pulse {
     this.#uplinkMs = port.core.options.heartbeat.minMs;
   }
 
-  /** What the children were promised, milliseconds. */
-  get childrenPromiseMs(): number {
-    return Math.ceil(this.#childrenMs);
+  /** What a child is promised that is offered a session, milliseconds. */
+  promiseFor(isLocal: boolean): number {
+    const { minMs } = this.#core.options.heartbeat;
+    return Math.ceil(isLocal || this.#childrenMs <= this.#longestMs(false) ? this.#childrenMs : minMs);
   }
 
   get uplinkPromiseMs(): number {
@@ -67,13 +75,23 @@ export class Pulse {
   /** Begins to beat, or beats at the shortest interval again: something changed. */
   quicken(): void {
     this.#port.stalled(this.latenessMs);
-    this.#childrenMs = this.#core.options.heartbeat.minMs;
-    this.#uplinkMs = this.#core.options.heartbeat.minMs;
+    const { heartbeat, localIntervalMs } = this.#core.options;
+    this.#childrenMs = this.#port.areChildrenLocal ? localIntervalMs : heartbeat.minMs;
+    this.#uplinkMs = this.#port.isUplinkLocal ? localIntervalMs : heartbeat.minMs;
+    this.#schedule();
+  }
+
+  /** The parent in our thread is to hear of work: a handler starts, or progress was made. */
+  enliven(): void {
+    const { heartbeat } = this.#core.options;
+    if (this.#uplinkMs <= heartbeat.maxMs || this.#dueAtMs === Infinity) return;
+    this.#uplinkMs = heartbeat.minMs;
     this.#schedule();
   }
 
   /** A child came, with a promise: when it is the first, the pulse must not sleep longer than that. */
   keepPromise(): void {
+    if (!this.#port.areChildrenLocal) this.#childrenMs = Math.min(this.#childrenMs, this.promiseFor(false));
     if (this.#dueAtMs !== Infinity && this.#dueAtMs > this.#core.now() + this.#childrenMs) this.#schedule();
   }
 
@@ -85,11 +103,12 @@ export class Pulse {
 
   #schedule(): void {
     const { clock, random, heartbeat } = this.#core.options;
+    const isCalm = this.#port.isUplinkLocal && this.#port.areChildrenLocal;
     if (this.#timer !== null) clock.clearTimeout(this.#timer);
     const nowMs = clock.now();
     const childrenAtMs = nextAtMs(this.#port.childrenSentMs, this.#childrenMs, random());
     const uplinkAtMs = nextAtMs(this.#port.uplinkSentMs, this.#uplinkMs, random());
-    const atMs = Math.min(childrenAtMs, uplinkAtMs, this.#port.lookAtMs, nowMs + heartbeat.maxMs);
+    const atMs = Math.min(childrenAtMs, uplinkAtMs, this.#port.lookAtMs, nowMs + this.#longestMs(isCalm));
     this.#dueAtMs = Math.max(atMs, nowMs + heartbeat.minMs / 10);
     this.#timer = clock.setTimeout(this.#onTimer, this.#dueAtMs - nowMs);
   }
@@ -108,17 +127,26 @@ export class Pulse {
   }
 
   #work(nowMs: number, isLate: boolean): void {
-    const { heartbeat } = this.#core.options;
     if (isDue(this.#port.childrenSentMs, this.#childrenMs, nowMs)) {
-      this.#childrenMs = growInterval(this.#childrenMs, heartbeat);
-      this.#port.beatChildren(this.childrenPromiseMs);
+      this.#childrenMs = this.#nextMs(this.#childrenMs, this.#port.areChildrenLocal);
+      this.#port.beatChildren(Math.ceil(this.#childrenMs));
     }
     if (isDue(this.#port.uplinkSentMs, this.#uplinkMs, nowMs)) {
-      this.#uplinkMs = growInterval(this.#uplinkMs, heartbeat);
+      this.#uplinkMs = this.#nextMs(this.#uplinkMs, this.#port.isUplinkLocal && !this.#port.hasNews);
       this.#port.beatUplink(this.uplinkPromiseMs);
     }
     if (isLate) this.#judgeAfterDraining();
     else this.#port.judge(nowMs);
+  }
+
+  /** The interval after one more undisturbed beat. */
+  #nextMs(intervalMs: number, isCalm: boolean): number {
+    return isCalm ? this.#longestMs(true) : growInterval(intervalMs, this.#core.options.heartbeat);
+  }
+
+  #longestMs(isCalm: boolean): number {
+    const { localIntervalMs, heartbeat } = this.#core.options;
+    return isCalm ? localIntervalMs : heartbeat.maxMs;
   }
 
   /** Two turns of the event loop: one to read what arrived, one to handle it. */

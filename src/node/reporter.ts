@@ -27,9 +27,17 @@ export interface ReporterPort {
 export class Reporter {
   readonly #port: ReporterPort;
   #timer: Timer | null = null;
+  /** What was told last of `core.progress`. */
+  #toldProgress = 0;
 
   constructor(port: ReporterPort) {
     this.#port = port;
+  }
+
+  /** Something that the parent is told with the heartbeat is new, or may soon be. */
+  get hasNews(): boolean {
+    const { core, running, queued } = this.#port;
+    return running + queued > 0 || core.progress !== this.#toldProgress;
   }
 
   /** READY, if the subtree is, and a report, at once: the state changed, or a session was opened. */
@@ -68,6 +76,7 @@ export class Reporter {
 
   #report(nextInMs: number): StatusReport {
     const { coordinator, children, core, running, queued, receivedVersion } = this.#port;
+    this.#toldProgress = core.progress;
     return {
       kind: "status.report",
       seq: 0,

@@ -228,6 +228,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
     if (this.uplink === null) this.core.epoch = [await this.#rootEpoch()];
     if (this.phase !== "created") return;
     this.phase = "running";
+    transport.locals?.add(this.core.boot);
     this.core.ownedBy(this);
     this.#connection = transport.onConnection((connected) => this.#connectionChanged(connected));
     this.children.listen();
@@ -266,9 +267,21 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
       outcomesMaxBytes,
       maxResultBytes: () => this.core.maxBodyBytes(),
       handler: handlerLookup(commands, { path, epoch: () => this.core.epoch }),
-      mayStart: () => this.lease.isValid(),
-      progressed: () => this.core.progress++,
+      mayStart: () => this.#mayStart(),
+      progressed: () => this.progressed(),
     });
+  }
+
+  #mayStart(): boolean {
+    const isValid = this.lease.isValid();
+    this.pulse.enliven();
+    return isValid;
+  }
+
+  /** Work was done, for a parent that requires progress. */
+  progressed(): void {
+    this.core.progress++;
+    this.pulse.enliven();
   }
 
   // Ending's and departure's
@@ -295,7 +308,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   // Coordination
 
   callChildren(): void {
-    this.children.probe();
+    this.children.call();
   }
 
   reportUp(): void {
@@ -400,8 +413,21 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
     return this.pulse.uplinkPromiseMs;
   }
 
+  get isUplinkLocal(): boolean {
+    const { locals } = this.core.options.transport;
+    return this.uplink === null ? locals !== undefined : this.uplink.isLocal;
+  }
+
+  get areChildrenLocal(): boolean {
+    return this.children.areLocal;
+  }
+
+  get hasNews(): boolean {
+    return this.reporter.hasNews;
+  }
+
   get lookAtMs(): number {
-    return this.#vigil.lookAtMs;
+    return this.#vigil.lookAtMs(this.owned.requiresProgress);
   }
 
   beatChildren(nextInMs: number): void {
@@ -476,6 +502,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
     this.uplink?.close();
     this.coordinator.stop();
     this.#connection?.unsubscribe();
+    this.core.options.transport.locals?.delete(this.core.boot);
     return true;
   }
 }

@@ -9,6 +9,7 @@ import { compareEpochs, type Epoch, formatEpoch, isEpochPossible } from "../../m
 import {
   createDetector,
   type Detector,
+  type DetectorOptions,
   forgive,
   heard,
   judge,
@@ -83,6 +84,8 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   session = "";
   #detector: Detector | null = null;
   #parentHealth = 0;
+  /** The parent runs in our thread: it cannot die without us. */
+  isLocal = false;
   #isSilent = false;
   #parentBoot = "";
   /** The parent starts this node again when it ends. */
@@ -113,6 +116,10 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     return Math.max(this.#core.localHealth, this.#parentHealth);
   }
 
+  get #judging(): DetectorOptions {
+    return this.#core.detectorOf(this.isLocal);
+  }
+
   get parentBoot(): string {
     return this.#parentBoot;
   }
@@ -120,7 +127,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   /** When the parent's promise is over, for the next look; Infinity without a session. */
   get overdueAtMs(): number {
     if (this.#detector === null) return Infinity;
-    return this.#detector.lastHeardMs + overdueAfterMs(this.#detector, this.#core.options.failureDetector);
+    return this.#detector.lastHeardMs + overdueAfterMs(this.#detector, this.#judging);
   }
 
   listen(): void {
@@ -135,6 +142,10 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   get clock(): Clock {
     return this.#core.options.clock;
+  }
+
+  get isLossless(): boolean {
+    return this.#core.options.transport.locals !== undefined;
   }
 
   get random(): Random {
@@ -190,7 +201,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   judge(nowMs: number): void {
     if (this.#detector === null) return;
     if (nowMs >= this.overdueAtMs) this.channel?.probe();
-    const verdict = judge(this.#detector, nowMs, this.#core.options.failureDetector, this.#health);
+    const verdict = judge(this.#detector, nowMs, this.#judging, this.#health);
     if (verdict === "alive") return;
     if (!this.#isSilent) this.#fallSilent();
     if (verdict === "dead") this.lose();
@@ -282,7 +293,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   #noteHeard(): void {
     if (this.#detector === null) return;
-    heard(this.#detector, this.#core.now(), this.#core.options.failureDetector);
+    heard(this.#detector, this.#core.now(), this.#judging);
     if (!this.#isSilent) return;
     this.#isSilent = false;
     this.#port.regained();
@@ -291,9 +302,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   /** The parent's promise of its next beat, and its own troubles, which widen our patience. */
   notePromise(nextInMs: number, parentHealth = 0): void {
     this.#parentHealth = Math.min(LOCAL_HEALTH_MAX, parentHealth);
-    if (this.#detector !== null) {
-      promise(this.#detector, nextInMs, this.#core.options.failureDetector);
-    }
+    if (this.#detector !== null) promise(this.#detector, nextInMs, this.#judging);
   }
 
   #fallSilent(): void {
@@ -421,6 +430,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
       this.channel.close();
     }
     this.#parentBoot = message.parentBoot;
+    this.isLocal = this.#core.isLocal(message.parentBoot);
     this.#parentEpoch = message.parentEpoch;
     this.#broadcastSession = message.broadcastSession;
     this.isOwned = message.owned;

@@ -31,13 +31,19 @@ export class Vigil {
     this.#probeIntervalMs = probeIntervalMs(core.options.heartbeat.minMs);
   }
 
-  /** When somebody's silence is to be looked at next; Infinity while nobody is there. */
-  get lookAtMs(): number {
+  /** When somebody's silence, or progress, is to be looked at next; Infinity while nobody is there. */
+  lookAtMs(mustSeeProgress: boolean): number {
     const nowMs = this.#core.now();
-    const usualMs = nowMs + this.#core.options.heartbeat.minMs;
+    const usualMs = nowMs + this.#usualMs(mustSeeProgress);
     const uplinkAtMs = Math.max(usualMs, this.#uplink?.overdueAtMs ?? Infinity);
     if (!this.#children.hasOpen) return uplinkAtMs;
     return Math.min(this.#overdue > 0 ? nowMs + this.#probeIntervalMs : usualMs, uplinkAtMs);
+  }
+
+  /** Who runs in our thread is looked at rarely: its silence is ours, too. */
+  #usualMs(mustSeeProgress: boolean): number {
+    const { heartbeat, localIntervalMs } = this.#core.options;
+    return this.#children.areLocal && !mustSeeProgress ? localIntervalMs : heartbeat.minMs;
   }
 
   judge(nowMs: number): void {

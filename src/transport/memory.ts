@@ -54,6 +54,7 @@ class MemoryTransport implements Transport {
   readonly namespace: string;
   readonly tree: string;
   readonly maxPayloadBytes: number;
+  readonly locals = new Set<string>();
   readonly #clock: Clock;
   /** By everything before the `*`. */
   readonly #wildcards = new Map<string, ListenerSet>();

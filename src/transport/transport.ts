@@ -16,6 +16,11 @@ export interface Transport {
   readonly maxPayloadBytes: number;
   /** False while the transport knows that nothing can get through. */
   readonly connected: boolean;
+  /**
+   * Boot ids of the nodes that run here, where no message leaves the thread: of two such nodes neither can die, or be cut off,
+   * alone. Nodes add and remove themselves. Undefined where peers may be elsewhere.
+   */
+  readonly locals?: Set<string>;
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): void;
   /** `subject` may end in a `*` token, one token, or in `>`, one or more. The payload is the listener's: the transport does not change it afterwards. */
   subscribe(subject: string, listener: MessageListener): Subscription;

@@ -276,6 +276,20 @@ describe("on the wire", () => {
     );
   });
 
+  test("one that follows another is refilled only when it was sent for long enough itself", async () => {
+    const world = new World();
+    const { shop } = await family(world);
+    const sinceMs = world.nowMs;
+    const hang = { idempotent: true, timeoutMs: 1_000 };
+    const all = [shop.fanOut("*", "hang", null, hang).outcomes];
+    await world.run(150);
+    all.push(shop.fanOut("*", "hang", null, hang).outcomes);
+    await Promise.all(all.map((outcomes) => world.settle(outcomes, 5_000)));
+    expect(world.sent("command.run", { sinceMs }).map(({ subject }) => subject)).toEqual(
+      Array(2).fill("ft.local.all.shop"),
+    );
+  });
+
   test("each target has a commandId of its own when targets are behind the same child", async () => {
     const world = new World();
     const shop = world.node({ path: "shop", children: [{ id: "a" }] });

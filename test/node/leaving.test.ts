@@ -133,12 +133,15 @@ describe("what a caller knows of a call when its executor leaves in order", () =
       transmit: () => {},
       transmitCancel: () => {},
     });
-    const submit = (id: string, idempotent = false): void => {
+    const toCall = (id: string, idempotent: boolean): OutgoingCall => {
       const sink = { progress: () => {}, settle: ({ status }: { status: string }) => void (statuses[id] = status) };
       const call = { id, idempotent, sink, name: "x", target: "", input: new Uint8Array(), deadlineAtMs: 1e6 };
-      calls.submit({ ...call, minSyncVersion: 0, meta: null } satisfies OutgoingCall);
+      return { ...call, minSyncVersion: 0, meta: null };
     };
-    return { calls, submit, statuses };
+    const submit = (id: string, idempotent = false): void => calls.submit(toCall(id, idempotent));
+    const broadcast = (id: string, mayRunElsewhere: boolean): void =>
+      calls.submitSent(toCall(id, true), { mayRunElsewhere });
+    return { calls, submit, broadcast, statuses };
   }
 
   test("sent in the session in which it left: it did not begin", () => {
@@ -174,5 +177,21 @@ describe("what a caller knows of a call when its executor leaves in order", () =
     calls.opened({ sameExecutor: false });
     for (const id of ["earlier", "now"]) calls.answered(id, uncompleted("notStarted", "DRAINING", "busy"));
     expect(statuses).toEqual({ earlier: "unknown", now: "notStarted" });
+  });
+
+  test("broadcast: who held the path before may have begun it, whatever this one says", () => {
+    const { calls, broadcast, statuses } = table();
+    calls.opened({ sameExecutor: true });
+    for (const id of ["left", "refused"]) broadcast(`${id} of two`, true);
+    for (const id of ["left", "refused"]) broadcast(`${id} of one`, false);
+    for (const of of ["two", "one"]) calls.answered(`refused of ${of}`, uncompleted("notStarted", "DRAINING", "busy"));
+    calls.left("gone");
+    calls.close("over");
+    expect(statuses).toEqual({
+      "left of two": "unknown",
+      "refused of two": "unknown",
+      "left of one": "notStarted",
+      "refused of one": "notStarted",
+    });
   });
 });

@@ -167,13 +167,9 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/node/pulse.ts",
-        find: "this.#childrenMs = growInterval(this.#childrenMs, heartbeat);",
-        replace: "this.#childrenMs = Math.min(growInterval(1, heartbeat) + 1e9, heartbeat.minMs);",
-      },
-      {
-        file: "src/node/pulse.ts",
-        find: "this.#uplinkMs = growInterval(this.#uplinkMs, heartbeat);",
-        replace: "this.#uplinkMs = Math.min(growInterval(1, heartbeat) + 1e9, heartbeat.minMs);",
+        find: "return isCalm ? this.#longestMs(true) : growInterval(intervalMs, this.#core.options.heartbeat);",
+        replace:
+          "return Math.min(growInterval(intervalMs + 1e9, this.#core.options.heartbeat), this.#core.options.heartbeat.minMs);",
       },
     ],
   },

@@ -1,0 +1,175 @@
+/** Nodes of one thread: neither can die without the other, so that they hardly watch each other. */
+import { afterEach, describe, expect, test } from "vitest";
+import { createNode, memoryTransport, type Node, type NodeOptions, type Transport } from "../../src/index.js";
+import { decodeFrame } from "../../src/protocol/codec.js";
+import type { Message, UnknownMessage } from "../../src/protocol/messages.js";
+import { seededRandom } from "../../src/testing/prng.js";
+import { SimulatedClock } from "../../src/testing/simulated-clock.js";
+
+type Said = Message | UnknownMessage;
+
+/** A thread with a memory transport, and everything that is published on it. */
+class Thread {
+  readonly clock = new SimulatedClock();
+  readonly transport = memoryTransport({ clock: this.clock });
+  readonly nodes: Node[] = [];
+  said: { readonly subject: string; readonly message: Said }[] = [];
+  readonly #random = seededRandom(7);
+
+  constructor() {
+    this.transport.subscribe("ft.local.>", (payload, subject) => {
+      if (subject.includes(".end.")) return;
+      const decoded = decodeFrame(payload, subject.includes(".up.") ? "up" : "down");
+      if (decoded.kind === "malformed") throw new Error(decoded.reason);
+      for (const message of decoded.frame.messages) this.said.push({ subject, message });
+    });
+  }
+
+  node(options: Omit<NodeOptions, "transport"> & { readonly transport?: Transport }): Node {
+    const { clock, transport } = this;
+    const node = createNode({ clock, transport, random: this.#random, ...options });
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** The transport as somebody outside of the thread has it. */
+  elsewhere(): Transport & { isMute: boolean } {
+    const { transport } = this;
+    const { namespace, tree, maxPayloadBytes } = transport;
+    const other = {
+      namespace,
+      tree,
+      maxPayloadBytes,
+      connected: true,
+      isMute: false,
+      publish: (subject: string, payload: Uint8Array) => {
+        if (!other.isMute) transport.publish(subject, payload);
+      },
+      subscribe: transport.subscribe.bind(transport),
+      onConnection: transport.onConnection.bind(transport),
+      close: () => Promise.resolve(),
+    };
+    return other;
+  }
+
+  count(kind: Said["kind"]): number {
+    return this.said.filter(({ message }) => message.kind === kind).length;
+  }
+
+  async synchronized(node: Node): Promise<void> {
+    expect(await this.clock.runUntil(() => node.state === "SYNCHRONIZED", { withinMs: 20_000 })).toBe(true);
+  }
+
+  stop(): void {
+    for (const node of this.nodes) void node.stop();
+  }
+}
+
+let thread = new Thread();
+afterEach(() => {
+  thread.stop();
+  thread = new Thread();
+});
+
+/** A root with leaves, started together. */
+async function family(ids: readonly string[], options: Partial<NodeOptions> = {}): Promise<readonly [Node, ...Node[]]> {
+  const root = thread.node({ path: "shop", children: ids.map((id) => ({ id })) });
+  const leaves = ids.map((id) => thread.node({ ...options, path: `shop.${id}` }));
+  await Promise.all([root, ...leaves].map((node) => node.start()));
+  await thread.synchronized(root);
+  return [root, ...leaves];
+}
+
+describe("a quiet tree", () => {
+  test("hardly beats, and nobody is suspected for it", async () => {
+    const [root, ...leaves] = await family(["a", "b", "c"]);
+    await thread.clock.advance(10_000);
+    thread.said = [];
+    await thread.clock.advance(600_000);
+    // One beat each in 27 to 30 s; usually they come every 2 s.
+    expect(thread.count("heartbeat.beat")).toBeGreaterThanOrEqual(19);
+    expect(thread.said.length).toBeLessThanOrEqual(4 * 23);
+    expect(root.children().map(({ link }) => link)).toEqual(["alive", "alive", "alive"]);
+    expect(leaves.map(({ state }) => state)).toEqual(["SYNCHRONIZED", "SYNCHRONIZED", "SYNCHRONIZED"]);
+  });
+
+  test("starts with five frames for each node, however long its parent takes to coordinate", async () => {
+    const mid = thread.node({ path: "shop.mid", children: [{ id: "a" }] });
+    const leaf = thread.node({ path: "shop.mid.a" });
+    await Promise.all([mid.start(), leaf.start()]);
+    await thread.clock.advance(1_500);
+    const root = thread.node({ path: "shop", children: [{ id: "mid" }] });
+    await root.start();
+    await thread.synchronized(root);
+    // The middle one is called, the leaf had its announcement remembered.
+    const announced = thread.said.filter(({ message }) => message.kind === "ready.announce");
+    expect(announced.map(({ subject }) => subject.split(".").at(-1))).toEqual(["mid", "a", "mid"]);
+    expect(thread.count("init.open")).toBe(2);
+  });
+});
+
+describe("the parent is told at the usual pace", () => {
+  test("that a handler runs, and that it has ended", async () => {
+    let end: () => void = () => {};
+    const work = (): Promise<void> => new Promise((resolve) => (end = resolve));
+    const [root] = await family(["a"], { commands: { work } });
+    await thread.clock.advance(60_000);
+    const done = root.command("a", "work", null, { timeoutMs: 60_000 });
+    await thread.clock.advance(1_000);
+    expect(root.children()[0]?.status?.running).toBe(1);
+    end();
+    await thread.clock.advance(2_100);
+    expect(root.children()[0]?.status?.running).toBe(0);
+    await done;
+  });
+
+  test("of progress without any call", async () => {
+    const [, leaf] = await family(["a"]);
+    await thread.clock.advance(60_000);
+    thread.said = [];
+    leaf?.progress();
+    await thread.clock.advance(1_000);
+    const reported = thread.said.map(({ message }) => (message.kind === "status.report" ? message.progress : null));
+    expect(new Set(reported)).toEqual(new Set([1]));
+  });
+
+  test("so that a child that makes no progress is ended in time", async () => {
+    const { clock, transport } = thread;
+    const ends: string[] = [];
+    const start = ({ path }: { readonly path: string }): Node =>
+      createNode({ path, clock, transport, commands: { work: () => new Promise(() => {}) } });
+    const child = { id: "a", start, requireProgress: { withinMs: 5_000 } };
+    const root = thread.node({ path: "shop", children: [child] });
+    root.on("supervision.decided", ({ decision, reason }) => {
+      if (decision === "killed") ends.push(reason);
+    });
+    await root.start();
+    await thread.synchronized(root);
+    await clock.advance(60_000);
+    expect(ends).toEqual([]);
+    root.command("a", "work", null, { timeoutMs: 60_000 }).catch(() => {});
+    await clock.advance(9_000);
+    expect(ends).toEqual([expect.stringMatching(/^no progress for/)]);
+  });
+});
+
+describe("a child elsewhere", () => {
+  test("is beaten to and judged as ever, beside children of the thread", async () => {
+    const root = thread.node({ path: "shop", children: [{ id: "near" }, { id: "far" }] });
+    const near = thread.node({ path: "shop.near" });
+    const transport = thread.elsewhere();
+    const far = thread.node({ path: "shop.far", transport });
+    await Promise.all([root.start(), near.start()]);
+    await thread.clock.advance(60_000);
+    await far.start();
+    await thread.synchronized(root);
+    await thread.clock.advance(20_000);
+    thread.said = [];
+    await thread.clock.advance(20_000);
+    expect(thread.count("heartbeat.beat")).toBeGreaterThanOrEqual(9);
+    expect([near.state, far.state]).toEqual(["SYNCHRONIZED", "SYNCHRONIZED"]);
+    transport.isMute = true;
+    await thread.clock.advance(12_000);
+    expect(root.children().map(({ id, link }) => `${id} ${link}`)).toEqual(["near alive", "far dead"]);
+  });
+});
