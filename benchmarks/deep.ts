@@ -1,7 +1,9 @@
 /**
  * One command after the other down a chain of nodes, answered by the node 1, 2, 4 or 6 levels below. Each level should
- * cost what the first one costs. Over NATS every level is a process of its own.
+ * cost what the first one costs. Over NATS every level is a process of its own. A floor: the same processes pass a plain
+ * request of the client on to the next one, and nothing else.
  */
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { createNode, memoryTransport, type Node } from "fractal-tree";
 import { connectNats } from "fractal-tree/nats";
 import { startNatsServer } from "../test/support/nats-server.js";
@@ -13,7 +15,10 @@ import { quantile } from "./rows.js";
 const DEPTHS = [1, 2, 4, 6] as const;
 const LEVELS = Math.max(...DEPTHS);
 const TRANSPORTS = ["memory", "NATS"] as const;
-const OPERATIONS = { memory: 2_000, NATS: 400 };
+const PLAIN = "plain request()";
+const WAYS = [...TRANSPORTS, PLAIN] as const;
+type Way = (typeof WAYS)[number];
+const OPERATIONS = { memory: 2_000, NATS: 400, [PLAIN]: 400 };
 /** Commands to one depth before it is the next one's turn. */
 const BLOCK = 50;
 
@@ -24,8 +29,11 @@ export const deep: Bench = {
   warmsUp: true,
   baseline: variantOf(1),
   goals: goals(),
-  chart: TRANSPORTS.flatMap((transport) => [`${transport}, p50`, perLevel(transport)]),
-  notes: ["One command at a time; over NATS each level is a process of its own."],
+  chart: WAYS.flatMap((way) => [`${way}, p50`, perLevel(way)]),
+  notes: [
+    "One command at a time; over NATS each level is a process of its own.",
+    "Plain requests are the floor: what a level of them costs more in a deep chain is what many processes on few cores cost.",
+  ],
   stage,
 };
 
@@ -48,29 +56,44 @@ function perLevel(transport: string): string {
 async function stage({ operations }: BenchOptions, measure: Measure): Promise<void> {
   await using memory = await memoryChain();
   await using nats = await natsChain();
+  const calls: Calls = { memory: commandTo(memory), NATS: commandTo(nats), [PLAIN]: requestTo(nats.plain) };
   let latencies: Latencies = new Map();
   await measure(
     DEPTHS.map((depth) => ({
       variant: variantOf(depth),
       measure: async () => {
         // The first subject of a run measures all depths, block by block in turn.
-        if (depth === DEPTHS[0]) latencies = await measureAll({ memory: memory.root, NATS: nats.root }, operations);
-        return TRANSPORTS.flatMap((transport) => toReadings(transport, depth, latencies));
+        if (depth === DEPTHS[0]) latencies = await measureAll(calls, operations);
+        return WAYS.flatMap((way) => toReadings(way, depth, latencies));
       },
     })),
   );
 }
 
-/** Microseconds by transport and depth. */
+/** Microseconds by way and depth. */
 type Latencies = ReadonlyMap<string, readonly number[]>;
+/** How to have a level answer. */
+type Calls = Readonly<Record<Way, (depth: number) => Promise<unknown>>>;
 
-async function measureAll(roots: Readonly<Record<keyof typeof OPERATIONS, Node>>, operations: number | null) {
+function commandTo({ root }: Chain): (depth: number) => Promise<unknown> {
+  return (depth) => root.command(pathDown(depth), "echo", PAYLOAD);
+}
+
+/** Each level passes it on until it has gone so deep. */
+function requestTo(plain: NatsConnection): (depth: number) => Promise<unknown> {
+  return async (depth) => {
+    const { data } = await plain.request("plain.1", JSON.stringify({ depth, input: PAYLOAD }), { timeout: 10_000 });
+    return JSON.parse(Buffer.from(data).toString()) as unknown;
+  };
+}
+
+async function measureAll(calls: Calls, operations: number | null): Promise<Latencies> {
   const latencies = new Map<string, number[]>();
-  for (const transport of TRANSPORTS) {
-    for (let done = 0; done < (operations ?? OPERATIONS[transport]); done += BLOCK) {
+  for (const way of WAYS) {
+    for (let done = 0; done < (operations ?? OPERATIONS[way]); done += BLOCK) {
       for (const depth of DEPTHS) {
-        const key = keyOf(transport, depth);
-        const taken = await block(roots[transport], pathDown(depth));
+        const key = keyOf(way, depth);
+        const taken = await block(() => calls[way](depth));
         latencies.set(key, [...(latencies.get(key) ?? []), ...taken]);
       }
     }
@@ -78,26 +101,26 @@ async function measureAll(roots: Readonly<Record<keyof typeof OPERATIONS, Node>>
   return latencies;
 }
 
-async function block(root: Node, target: string): Promise<readonly number[]> {
+async function block(call: () => Promise<unknown>): Promise<readonly number[]> {
   const taken: number[] = [];
   for (let n = 0; n < BLOCK; n++) {
     const startedAtMs = performance.now();
-    await root.command(target, "echo", PAYLOAD);
+    await call();
     taken.push((performance.now() - startedAtMs) * 1_000);
   }
   return taken;
 }
 
-function toReadings(transport: string, depth: number, latencies: Latencies): readonly Reading[] {
-  const p50 = quantile(latencies.get(keyOf(transport, depth)) ?? [], 0.5);
+function toReadings(way: Way, depth: number, latencies: Latencies): readonly Reading[] {
+  const p50 = quantile(latencies.get(keyOf(way, depth)) ?? [], 0.5);
   return [
-    { case: `${transport}, p50`, unit: "µs", value: p50 },
-    { case: perLevel(transport), unit: "µs", value: p50 / depth },
+    { case: `${way}, p50`, unit: "µs", value: p50 },
+    { case: perLevel(way), unit: "µs", value: p50 / depth },
   ];
 }
 
-function keyOf(transport: string, depth: number): string {
-  return `${transport} ${depth}`;
+function keyOf(way: Way, depth: number): string {
+  return `${way} ${depth}`;
 }
 
 /** "n1.n2.n3" */
@@ -134,14 +157,19 @@ async function memoryChain(): Promise<Chain> {
   return { root, ...together(...below, root) };
 }
 
-async function natsChain(): Promise<Chain> {
+interface NatsChain extends Chain {
+  readonly plain: NatsConnection;
+}
+
+async function natsChain(): Promise<NatsChain> {
   const server = await startNatsServer();
   const servers = server.url;
   const module = new URL("deep-worker.ts", import.meta.url);
-  const programs = BELOW.map((level) => forkProgram(module, { servers, ...level }));
+  const programs = BELOW.map((level, place) => forkProgram(module, { servers, place: place + 1, ...level }));
   const transport = closing(await connectNats({ servers, tree: "bench" }));
   const root = createNode({ ...ROOT, transport });
   await Promise.all([root.start(), ...programs.map((program) => program.message())]);
   await root.until("SYNCHRONIZED", { timeoutMs: 30_000 });
-  return { root, ...together(server, transport, ...programs, root) };
+  const plain = await connect({ servers });
+  return { root, plain, ...together(server, transport, ...programs, closing(plain), root) };
 }

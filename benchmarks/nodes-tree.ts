@@ -3,9 +3,11 @@ import { createNode, memoryTransport, type Node } from "fractal-tree";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Reading } from "./bench.js";
 import { programInput, reportToParent } from "./child-process.js";
+import { heapBytes } from "./heap.js";
 
-const IDLE_MS = 8_000;
-/** Heartbeats begin at their shortest interval and have reached their longest after this. */
+/** A whole interval of the beats between nodes of one thread, and more. */
+const IDLE_MS = 32_000;
+/** Until the garbage of the start was collected, which is no part of idling. */
 const SETTLING_MS = 10_000;
 /** Until what was needed to get ready has been let go. */
 const CALMING_MS = 2_000;
@@ -37,11 +39,6 @@ function idsOf(count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => `n${i}`);
 }
 
-function heapBytes(): number {
-  for (let i = 0; i < 3; i++) globalThis.gc?.();
-  return process.memoryUsage().heapUsed;
-}
-
 async function idleCpuPercent(): Promise<number> {
   const before = process.cpuUsage();
   const startedAtMs = performance.now();
@@ -59,10 +56,10 @@ async function measure(): Promise<readonly Reading[]> {
   await tree[0]?.until("SYNCHRONIZED", { timeoutMs: PATIENCE_MS }).catch(() => {});
   const synchronizedMs = performance.now() - startedAtMs;
   await sleep(isIdleMeasured ? SETTLING_MS : CALMING_MS);
+  const heap = heapBytes() - heapBefore;
   const idle = isIdleMeasured
     ? [{ case: `CPU of the idle tree over ${IDLE_MS / 1_000} s`, unit: "% of a core", value: await idleCpuPercent() }]
     : [];
-  const heap = heapBytes() - heapBefore;
   const available = tree.filter(({ state }) => state === "SYNCHRONIZED").length;
   return [
     { case: "nodes SYNCHRONIZED", unit: "", value: available },

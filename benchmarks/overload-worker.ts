@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createNode } from "fractal-tree";
 import { connectNats } from "fractal-tree/nats";
 import { answerParent, programInput, reportToParent } from "./child-process.js";
-import { heapBytes } from "./overload-heap.js";
+import { heapBytes } from "./heap.js";
 import type { WorkerReport } from "./overload-load.js";
 
 const { servers, concurrency, waitMs, computeMs } = programInput() as {

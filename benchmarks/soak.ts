@@ -7,7 +7,7 @@ import { connectNats } from "fractal-tree/nats";
 import { startNatsServer } from "../test/support/nats-server.js";
 import type { Bench, BenchOptions, Goal, Measure, Reading } from "./bench.js";
 import { closing, forkProgram, type Program } from "./child-process.js";
-import { heapBytes } from "./overload-heap.js";
+import { heapBytes } from "./heap.js";
 import { Load, type LoadOptions, type Tally, type WorkerReport } from "./overload-load.js";
 import { median, quantile } from "./rows.js";
 

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { heapBytes } from "../../benchmarks/overload-heap.js";
+import { heapBytes } from "../../benchmarks/heap.js";
 import { Load } from "../../benchmarks/overload-load.js";
 import { createNode, type Node, type NodeOptions, type Transport } from "../../src/index.js";
 import { connectNats } from "../../src/nats.js";

@@ -57,7 +57,8 @@ class Thread {
   }
 
   async synchronized(node: Node): Promise<void> {
-    expect(await this.clock.runUntil(() => node.state === "SYNCHRONIZED", { withinMs: 20_000 })).toBe(true);
+    const isReady = await this.clock.runUntil(() => node.state === "SYNCHRONIZED", { withinMs: 20_000 });
+    if (!isReady) throw new Error(`${node.path} is ${node.state}`);
   }
 
   stop(): void {
