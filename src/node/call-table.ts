@@ -247,10 +247,10 @@ export class CallTable implements AlarmPort {
       if (!sameExecutor) this.#lose(entry, "the executor was restarted");
       return;
     }
-    if (entry.state === "sent" && !sameExecutor && !entry.call.idempotent) {
-      return this.#lose(entry, "the executor was restarted");
-    }
-    if (entry.state === "sent") this.#postpone(entry, sameExecutor);
+    // Also in a session before the last: it may have waited for credit since.
+    const wasSent = entry.state === "sent" || entry.wasSentBefore;
+    if (wasSent && !sameExecutor && !entry.call.idempotent) return this.#lose(entry, "the executor was restarted");
+    if (wasSent) this.#postpone(entry, sameExecutor);
     this.#queue.add(entry.call.id);
   }
 

@@ -126,13 +126,14 @@ describe("a node that leaves while commands that it passed on run", () => {
 describe("what a caller knows of a call when its executor leaves in order", () => {
   function table() {
     const statuses: Record<string, string> = {};
-    const calls = new CallTable({
+    const port = {
       clock: new SimulatedClock(),
       queueMax: 10,
       firstCredit: 5,
       transmit: () => {},
       transmitCancel: () => {},
-    });
+    };
+    const calls = new CallTable(port);
     const toCall = (id: string, idempotent: boolean): OutgoingCall => {
       const sink = { progress: () => {}, settle: ({ status }: { status: string }) => void (statuses[id] = status) };
       const call = { id, idempotent, sink, name: "x", target: "", input: new Uint8Array(), deadlineAtMs: 1e6 };
@@ -141,7 +142,7 @@ describe("what a caller knows of a call when its executor leaves in order", () =
     const submit = (id: string, idempotent = false): void => calls.submit(toCall(id, idempotent));
     const broadcast = (id: string, mayRunElsewhere: boolean): void =>
       calls.submitSent(toCall(id, true), { mayRunElsewhere });
-    return { calls, submit, broadcast, statuses };
+    return { port, calls, submit, broadcast, statuses };
   }
 
   test("sent in the session in which it left: it did not begin", () => {
@@ -177,6 +178,19 @@ describe("what a caller knows of a call when its executor leaves in order", () =
     calls.opened({ sameExecutor: false });
     for (const id of ["earlier", "now"]) calls.answered(id, uncompleted("notStarted", "DRAINING", "busy"));
     expect(statuses).toEqual({ earlier: "unknown", now: "notStarted" });
+  });
+
+  test("sent, and waiting for credit in a later session: another executor does not get what may have begun", () => {
+    const { port, calls, submit, statuses } = table();
+    calls.opened({ sameExecutor: true });
+    submit("once");
+    submit("idempotent", true);
+    port.firstCredit = 0;
+    calls.opened({ sameExecutor: true });
+    calls.opened({ sameExecutor: false });
+    expect(statuses).toEqual({ once: "unknown" });
+    calls.answered("idempotent", uncompleted("notStarted", "DRAINING", "busy"));
+    expect(statuses).toEqual({ once: "unknown", idempotent: "unknown" });
   });
 
   test("broadcast: who held the path before may have begun it, whatever this one says", () => {
