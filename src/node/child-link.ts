@@ -98,6 +98,8 @@ export class ChildLink implements ChannelPort, CallTablePort {
   #calls: CallTable | null = null;
   /** Calls may flow. */
   #isReady = false;
+  /** In this session. */
+  #hasReported = false;
   /** The process that was last given calls. */
   #callsBoot = "";
   readonly #port: ChildLinkPort;
@@ -164,6 +166,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
     const { version, session: opened } = offer;
     this.channel = new Channel(this, { version, session: opened, broadcastStart: 0 });
     this.#isReady = false;
+    this.#hasReported = false;
     this.#calls?.suspend();
     this.apply("session.opened");
   }
@@ -210,15 +213,17 @@ export class ChildLink implements ChannelPort, CallTablePort {
 
   noteReport(report: StatusReport): void {
     this.report = sharedReport(report);
+    this.#hasReported = true;
     this.reportAtMs = this.#port.core.now();
     if (this.detector !== null) {
       promise(this.detector, report.nextInMs, this.#judging);
     }
   }
 
-  /** Its promise is over: it is to be asked. */
+  /** Its promise is over, or it has said much but not how it is: it is to be asked. */
   isOverdue(nowMs: number): boolean {
     if (this.detector === null) return false;
+    if (!this.#hasReported) return true;
     return nowMs - this.detector.lastHeardMs >= overdueAfterMs(this.detector, this.#judging);
   }
 

@@ -48,7 +48,8 @@ export class ParentInbox implements UplinkPort {
       case "heartbeat.beat":
         return this.#port.uplink?.notePromise(message.nextInMs, message.localHealth);
       case "heartbeat.ack":
-        return;
+        // A question for a sign of life. A bare acknowledgement would be one, but can keep beats, and so reports, back.
+        return message.seq > 0 ? this.#port.reporter.send() : undefined;
       case "heartbeat.unsupported":
         return core.drop("parent", "unsupported by the parent");
       case "shutdown.stop":

@@ -272,3 +272,30 @@ describe("broadcasts", () => {
     expect(child.all("init.open")).toHaveLength(1);
   });
 });
+
+describe("a lost READY", () => {
+  /** A child whose READY, and all reports of its first second, are lost; what else it says gets through. */
+  async function unheard(requestEveryMs: number) {
+    const world = new World();
+    const shop = world.node({ path: "shop", children: [{ id: "a" }], requests: { ask: () => null } });
+    const a = world.node({ path: "shop.a" });
+    const lost = new Set(["ready.subtree", "status.report"]);
+    world.processOf(a).passes = ({ kinds }) => world.nowMs >= 1_000 || !kinds.some((kind) => lost.has(kind));
+    await Promise.all([shop.start(), a.start()]);
+    await world.run(500);
+    for (let atMs = 500; atMs < 10_000; atMs += requestEveryMs) {
+      void a.request("ask", null);
+      await world.run(requestEveryMs);
+    }
+    return shop;
+  }
+
+  test.each([100, 400])(
+    "is made good by the answer to a question, though requests keep beats away (%i ms)",
+    async (everyMs) => {
+      const shop = await unheard(everyMs);
+      expect(shop.children()).toMatchObject([{ link: "alive", status: { state: "SYNCHRONIZED" } }]);
+      expect(shop.state).toBe("SYNCHRONIZED");
+    },
+  );
+});
