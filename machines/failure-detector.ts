@@ -37,11 +37,6 @@ export interface Detector {
   varianceMs2: number;
 }
 
-/** How a peer in the same thread is judged, which beats at that interval. */
-export function localDetector({ pauseMs, deadMs }: DetectorOptions, localIntervalMs: number): DetectorOptions {
-  return { pauseMs, deadMs: deadMs + localIntervalMs };
-}
-
 export type Verdict = "alive" | "suspect" | "dead";
 
 export function createDetector(nowMs: number, promisedMs: number): Detector {

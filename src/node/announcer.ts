@@ -84,12 +84,12 @@ export class Announcer {
   #announce(): void {
     if (this.#callAttempts !== null && this.#callAttempts-- === 0) return this.stop();
     this.#port.announce(++this.attempt);
-    this.#delayMs = nextBackoffMs(
-      this.#port.isLossless ? LOSSLESS_BACKOFF : BACKOFF,
-      this.#delayMs,
-      this.#port.random(),
-    );
+    this.#delayMs = nextBackoffMs(this.#backoff, this.#delayMs, this.#port.random());
     this.#arm(this.#delayMs);
+  }
+
+  get #backoff(): typeof BACKOFF {
+    return this.#port.isLossless && this.#callAttempts === null ? LOSSLESS_BACKOFF : BACKOFF;
   }
 
   #arm(delayMs: number): void {

@@ -94,15 +94,14 @@ export class Broadcaster implements AlarmPort {
   /** Sends each child that is behind the oldest broadcast that it misses, unless that was sent only just now. */
   wake(nowMs: number): number {
     this.#forgetAcknowledged();
-    let nextMs = this.#log.length > 0 ? nowMs + REFILL_MS : Infinity;
+    let isNeeded = this.#log.length > 0;
     for (const link of this.#openLinks()) {
       if (link.broadcastAck >= this.#seq) continue;
       const seq = link.broadcastAck + 1;
-      const dueMs = (this.#entry(seq)?.sentAtMs ?? -Infinity) + REFILL_MS;
-      if (dueMs <= nowMs) link.channel?.forward(this.#at(seq));
-      nextMs = Math.min(nextMs, dueMs <= nowMs ? nowMs + REFILL_MS : dueMs);
+      if ((this.#entry(seq)?.sentAtMs ?? -Infinity) <= nowMs - REFILL_MS) link.channel?.forward(this.#at(seq));
+      isNeeded = true;
     }
-    return nextMs;
+    return isNeeded ? nowMs + REFILL_MS : Infinity;
   }
 
   #at(seq: number): Message {

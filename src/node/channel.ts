@@ -45,7 +45,7 @@ export interface SessionOptions {
 /** Entries of one frame: more gain nothing and delay the first. */
 const FLUSH_MESSAGES_MAX = 64;
 /** Less than the time after which the peer repeats what was not acknowledged. */
-const ACK_DELAY_MS = 100;
+const ACK_DELAY_MS = 50;
 const RETRANSMIT_MIN_MS = 200;
 const RETRANSMIT_MAX_MS = 5_000;
 /** How long a frame with sequenced messages is worth sending late; afterwards retransmission serves better. */

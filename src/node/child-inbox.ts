@@ -92,7 +92,7 @@ export class ChildInbox implements ChildrenPort {
     owned.linkChanged(link);
     if (link.state === "opening") {
       this.#port.noteEstablished();
-      this.#port.pulse.keepPromise();
+      if (!link.isLocal || owned.requiresProgress) this.#port.pulse.keepPromise();
     }
     this.#port.scheduleCounts();
   }

@@ -4,7 +4,6 @@
 import {
   createDetector,
   type Detector,
-  type DetectorOptions,
   excuse,
   forgive,
   heard,
@@ -72,6 +71,8 @@ export class ChildLink implements ChannelPort, CallTablePort {
   boot = "";
   /** Another process has had a session with us: it may still take itself for the child, and hear broadcasts. */
   hasHadOthers = false;
+  /** The process that has, or had last, a session is certainly gone. */
+  isGone = false;
   /** The announcement that the latest session answered. */
   attempt = 0;
   epoch: Epoch = [];
@@ -154,7 +155,10 @@ export class ChildLink implements ChannelPort, CallTablePort {
     this.channel?.close();
     this.offer = null;
     // A link that was forgotten remembers only that it had an epoch.
-    this.hasHadOthers ||= boot === "" ? epoch.length > 0 : boot !== offer.boot;
+    const isNew = boot === "" ? epoch.length > 0 : boot !== offer.boot;
+    const wasGone = this.isGone || (this.isLocal && !core.isLocal(boot));
+    this.hasHadOthers ||= isNew && !wasGone;
+    this.isGone = false;
     this.session = offer.session;
     this.boot = offer.boot;
     this.attempt = offer.attempt;
@@ -162,7 +166,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
     this.requestsTaken = 0;
     this.broadcastAck = offer.broadcastStart;
     this.isLocal = core.isLocal(offer.boot);
-    this.detector = createDetector(core.now(), this.#firstPromiseMs);
+    this.detector = createDetector(core.now(), core.options.heartbeat.minMs);
     const { version, session: opened } = offer;
     this.channel = new Channel(this, { version, session: opened, broadcastStart: 0 });
     this.#isReady = false;
@@ -207,7 +211,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   noteHeard(): void {
     if (this.detector === null) return;
     const { core } = this.#port;
-    heard(this.detector, core.now(), this.#judging);
+    heard(this.detector, core.now(), core.options.failureDetector);
     if (this.state === "suspect") this.apply("child.heard");
   }
 
@@ -216,33 +220,31 @@ export class ChildLink implements ChannelPort, CallTablePort {
     this.#hasReported = true;
     this.reportAtMs = this.#port.core.now();
     if (this.detector !== null) {
-      promise(this.detector, report.nextInMs, this.#judging);
+      promise(this.detector, report.nextInMs, this.#port.core.options.failureDetector);
     }
   }
 
   /** Its promise is over, or it has said much but not how it is: it is to be asked. */
   isOverdue(nowMs: number): boolean {
     if (this.detector === null) return false;
-    if (!this.#hasReported) return true;
-    return nowMs - this.detector.lastHeardMs >= overdueAfterMs(this.detector, this.#judging);
+    if (this.state === "opening" && !this.#hasReported) return true;
+    const { core } = this.#port;
+    if (this.isLocal) return !core.isLocal(this.boot);
+    return nowMs - this.detector.lastHeardMs >= overdueAfterMs(this.detector, core.options.failureDetector);
   }
 
   /** The child's own troubles widen our patience too. */
   judge(nowMs: number): Verdict {
     if (this.detector === null) return "alive";
     const { core } = this.#port;
+    if (this.isLocal) return core.isLocal(this.boot) ? "alive" : this.#verdictOnGone;
     const health = Math.max(core.localHealth, this.report?.localHealth ?? 0);
-    return judge(this.detector, nowMs, this.#judging, health);
+    return judge(this.detector, nowMs, core.options.failureDetector, health);
   }
 
-  get #judging(): DetectorOptions {
-    return this.#port.core.detectorOf(this.isLocal);
-  }
-
-  /** What a child is taken to have promised that has not spoken yet, milliseconds. */
-  get #firstPromiseMs(): number {
-    const { heartbeat, localIntervalMs } = this.#port.core.options;
-    return this.isLocal ? localIntervalMs : heartbeat.minMs;
+  /** Its farewell may just be on its way. */
+  get #verdictOnGone(): Verdict {
+    return this.state === "alive" ? "suspect" : "dead";
   }
 
   forgive(nowMs: number): void {

@@ -65,6 +65,14 @@ const OFFER_TTL_MS = 10_000;
 /** The header of what is said outside any session. */
 const SESSIONLESS = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
 
+/** An announcement is not worth remembering for longer: whoever lives has repeated it. */
+const WAITING_TTL_MS = 12_000;
+
+interface Waiting {
+  readonly message: ReadyAnnounce;
+  readonly atMs: number;
+}
+
 /** Never written to. */
 const NOBODY = new Map<string, ChildLink>();
 
@@ -82,7 +90,7 @@ export class Children implements ChildLinkPort {
   /** Of joined children that left, the epoch that they had, by id; oldest first. */
   #formerEpochs: Map<string, Epoch> | null = null;
   /** The latest announcements of those who wait for us to coordinate, by id. */
-  #waiting: Map<string, ReadyAnnounce> | null = null;
+  #waiting: Map<string, Waiting> | null = null;
   #fenceLimit: RateLimit | null = null;
   #probeLimit: RateLimit | null = null;
   #grants = 0;
@@ -166,7 +174,8 @@ export class Children implements ChildLinkPort {
   call(): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
-    for (const [id, announcement] of waiting) this.#announced(id, announcement);
+    const sinceMs = this.core.now() - WAITING_TTL_MS;
+    for (const [id, { message, atMs }] of waiting) if (atMs >= sinceMs) this.#announced(id, message);
     this.probe();
   }
 
@@ -227,6 +236,7 @@ export class Children implements ChildLinkPort {
   /** Its process is certainly gone: also what was offered to it is void. */
   gone(link: ChildLink, why: string): void {
     link.offer = null;
+    link.isGone = true;
     if (link.isOpen) link.close("child.died", why);
     else link.callsLost(why);
   }
@@ -373,8 +383,7 @@ export class Children implements ChildLinkPort {
   /** Who came before we could answer: it gets its offer with the beginning instead of announcing itself again. */
   #noteWaiting(id: string, message: ReadyAnnounce): void {
     if (!this.#port.willCoordinate()) return;
-    this.#waiting ??= new Map();
-    if (this.#waiting.has(id) || this.#waiting.size < this.core.options.childrenMax) this.#waiting.set(id, message);
+    remember((this.#waiting ??= new Map()), id, { message, atMs: this.core.now() }, this.core.options.childrenMax);
   }
 
   #join(id: string): ChildLink | null {
@@ -494,11 +503,11 @@ function isFarewell({ kind }: Message | UnknownMessage): boolean {
 }
 
 /** Keeps the latest only. */
-function remember<T>(map: Map<string, T>, key: string, value: T): void {
+function remember<T>(map: Map<string, T>, key: string, value: T, max = REMEMBERED_MAX): void {
   map.delete(key);
   map.set(key, value);
   for (const oldest of map.keys()) {
-    if (map.size <= REMEMBERED_MAX) return;
+    if (map.size <= max) return;
     map.delete(oldest);
   }
 }

@@ -1,6 +1,5 @@
 /** What all parts of one node share. */
 import type { Epoch } from "../../machines/epoch.js";
-import type { DetectorOptions } from "../../machines/failure-detector.js";
 import { TransportClosedError } from "../errors.js";
 import { improve, worsen } from "../../machines/local-health.js";
 import { randomId } from "../health/clock.js";
@@ -91,11 +90,6 @@ export class NodeCore {
   /** Whether that process is this very thread, and no message between us leaves it. */
   isLocal(boot: string): boolean {
     return this.options.transport.locals?.has(boot) === true;
-  }
-
-  /** How a peer is judged. */
-  detectorOf(isLocal: boolean): DetectorOptions {
-    return isLocal ? this.options.localDetector : this.options.failureDetector;
   }
 
   /** An id that no other call of this or another node has: the boot id is ours alone. */

@@ -118,7 +118,7 @@ export class Ending {
 
   /** Nobody may miss that a process stopped itself. */
   #stopLoudly(reason: "fenced" | "duplicatePath", error: NodeFencedError | DuplicatePathError): void {
-    const { core, uplink } = this.#port;
+    const { core, uplink, children } = this.#port;
     if (core.isOver) return;
     core.log.error({ event: "node.fenced", path: core.path, code: error.code }, error.message);
     if (core.options.logger === null && !core.emitter.hasListeners("node.fenced")) process.emitWarning(error);
@@ -127,6 +127,9 @@ export class Ending {
     // Speaking once more tells the parent that two processes are alive at this path.
     uplink?.send({ kind: "status.leaving", seq: 0, reason });
     uplink?.channel?.flush();
+    // Children in our thread do not judge us by our silence.
+    if (children.hasOpen && children.areLocal)
+      children.broadcaster.publish({ kind: "shutdown.leaving", seq: 0, reason });
     this.finish(reason);
   }
 

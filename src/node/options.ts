@@ -1,7 +1,7 @@
 /** A node's options: what users may give, what they get otherwise, and the rules between them. */
 import type { InspectionEvent, Observer } from "xstate";
 import type { BackoffOptions } from "../../machines/backoff.js";
-import { type DetectorOptions, localDetector } from "../../machines/failure-detector.js";
+import type { DetectorOptions } from "../../machines/failure-detector.js";
 import { type HeartbeatOptions, localIntervalMs } from "../../machines/heartbeat-interval.js";
 import type { Threshold, Thresholds } from "../../machines/thresholds.js";
 import { InvalidOptionError } from "../errors.js";
@@ -99,7 +99,10 @@ export interface NodeOptions {
   readonly shutdownTimeoutMs?: number;
   /** Delays between attempts to coordinate again after FAILED. @default { baseMs: 200, maxMs: 30_000 } */
   readonly backoff?: Partial<BackoffOptions>;
-  /** Bounds of the adaptive heartbeat interval. @default { minMs: 500, maxMs: 2_000 } */
+  /**
+   * Bounds of the adaptive heartbeat interval. Between nodes that share the memory transport of one thread it is 15 × `maxMs`
+   * while there is nothing to tell. @default { minMs: 500, maxMs: 2_000 }
+   */
   readonly heartbeat?: Partial<HeartbeatOptions>;
   /** When silence is suspect, and when it is death. @default { pauseMs: 1_000, deadMs: 10_000 } */
   readonly failureDetector?: Partial<DetectorOptions>;
@@ -148,9 +151,8 @@ export interface ResolvedNodeOptions {
   readonly backoff: BackoffOptions;
   readonly heartbeat: HeartbeatOptions;
   readonly failureDetector: DetectorOptions;
-  /** The interval of beats between nodes of one thread, milliseconds, and how they are judged. */
+  /** The interval of beats between nodes of one thread, milliseconds. */
   readonly localIntervalMs: number;
-  readonly localDetector: DetectorOptions;
   readonly onFailed: FailurePolicy;
   readonly onOrphaned: OrphanPolicy;
   readonly concurrency: number;
@@ -271,7 +273,6 @@ function resolveTimes(options: NodeOptions) {
     pauseMs: delay("failureDetector.pauseMs", options.failureDetector?.pauseMs ?? 1_000),
     deadMs: delay("failureDetector.deadMs", options.failureDetector?.deadMs ?? 10_000),
   };
-  const calmMs = localIntervalMs(heartbeat);
   return {
     initTimeoutMs: delay("initTimeoutMs", options.initTimeoutMs ?? 10_000),
     recoveryTimeoutMs: recoveryTimeoutMs === null ? null : delay("recoveryTimeoutMs", recoveryTimeoutMs),
@@ -284,8 +285,7 @@ function resolveTimes(options: NodeOptions) {
     },
     heartbeat,
     failureDetector,
-    localIntervalMs: calmMs,
-    localDetector: localDetector(failureDetector, calmMs),
+    localIntervalMs: localIntervalMs(heartbeat),
   };
 }
 

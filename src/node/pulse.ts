@@ -89,9 +89,9 @@ export class Pulse {
     this.#schedule();
   }
 
-  /** A child came, with a promise: when it is the first, the pulse must not sleep longer than that. */
+  /** A child came from elsewhere, with a promise, or its progress is to be watched: the pulse must not sleep for longer. */
   keepPromise(): void {
-    if (!this.#port.areChildrenLocal) this.#childrenMs = Math.min(this.#childrenMs, this.promiseFor(false));
+    this.#childrenMs = this.promiseFor(false);
     if (this.#dueAtMs !== Infinity && this.#dueAtMs > this.#core.now() + this.#childrenMs) this.#schedule();
   }
 

@@ -9,7 +9,6 @@ import { compareEpochs, type Epoch, formatEpoch, isEpochPossible } from "../../m
 import {
   createDetector,
   type Detector,
-  type DetectorOptions,
   forgive,
   heard,
   judge,
@@ -116,18 +115,14 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     return Math.max(this.#core.localHealth, this.#parentHealth);
   }
 
-  get #judging(): DetectorOptions {
-    return this.#core.detectorOf(this.isLocal);
-  }
-
   get parentBoot(): string {
     return this.#parentBoot;
   }
 
   /** When the parent's promise is over, for the next look; Infinity without a session. */
   get overdueAtMs(): number {
-    if (this.#detector === null) return Infinity;
-    return this.#detector.lastHeardMs + overdueAfterMs(this.#detector, this.#judging);
+    if (this.#detector === null || this.isLocal) return Infinity;
+    return this.#detector.lastHeardMs + overdueAfterMs(this.#detector, this.#core.options.failureDetector);
   }
 
   listen(): void {
@@ -200,8 +195,9 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   judge(nowMs: number): void {
     if (this.#detector === null) return;
+    if (this.isLocal) return this.#core.isLocal(this.#parentBoot) ? undefined : this.lose();
     if (nowMs >= this.overdueAtMs) this.channel?.probe();
-    const verdict = judge(this.#detector, nowMs, this.#judging, this.#health);
+    const verdict = judge(this.#detector, nowMs, this.#core.options.failureDetector, this.#health);
     if (verdict === "alive") return;
     if (!this.#isSilent) this.#fallSilent();
     if (verdict === "dead") this.lose();
@@ -227,6 +223,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     this.channel = null;
     this.#detector = null;
     this.#isSilent = false;
+    this.isLocal = false;
     this.#port.closed();
   }
 
@@ -293,7 +290,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   #noteHeard(): void {
     if (this.#detector === null) return;
-    heard(this.#detector, this.#core.now(), this.#judging);
+    heard(this.#detector, this.#core.now(), this.#core.options.failureDetector);
     if (!this.#isSilent) return;
     this.#isSilent = false;
     this.#port.regained();
@@ -302,7 +299,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   /** The parent's promise of its next beat, and its own troubles, which widen our patience. */
   notePromise(nextInMs: number, parentHealth = 0): void {
     this.#parentHealth = Math.min(LOCAL_HEALTH_MAX, parentHealth);
-    if (this.#detector !== null) promise(this.#detector, nextInMs, this.#judging);
+    if (this.#detector !== null) promise(this.#detector, nextInMs, this.#core.options.failureDetector);
   }
 
   #fallSilent(): void {

@@ -35,12 +35,13 @@ export class Vigil {
   lookAtMs(mustSeeProgress: boolean): number {
     const nowMs = this.#core.now();
     const usualMs = nowMs + this.#usualMs(mustSeeProgress);
-    const uplinkAtMs = Math.max(usualMs, this.#uplink?.overdueAtMs ?? Infinity);
+    const soonestMs = nowMs + this.#core.options.heartbeat.minMs;
+    const uplinkAtMs = Math.max(soonestMs, this.#uplink?.overdueAtMs ?? Infinity);
     if (!this.#children.hasOpen) return uplinkAtMs;
     return Math.min(this.#overdue > 0 ? nowMs + this.#probeIntervalMs : usualMs, uplinkAtMs);
   }
 
-  /** Who runs in our thread is looked at rarely: its silence is ours, too. */
+  /** Who runs in our thread is looked at rarely: it says so when it ends. */
   #usualMs(mustSeeProgress: boolean): number {
     const { heartbeat, localIntervalMs } = this.#core.options;
     return this.#children.areLocal && !mustSeeProgress ? localIntervalMs : heartbeat.minMs;

@@ -1,7 +1,7 @@
 /** Nodes of one thread: neither can die without the other, so that they hardly watch each other. */
 import { afterEach, describe, expect, test } from "vitest";
 import { createNode, memoryTransport, type Node, type NodeOptions, type Transport } from "../../src/index.js";
-import { decodeFrame } from "../../src/protocol/codec.js";
+import { decodeFrame, encodeFrame } from "../../src/protocol/codec.js";
 import type { Message, UnknownMessage } from "../../src/protocol/messages.js";
 import { seededRandom } from "../../src/testing/prng.js";
 import { SimulatedClock } from "../../src/testing/simulated-clock.js";
@@ -173,4 +173,120 @@ describe("a child elsewhere", () => {
     await thread.clock.advance(12_000);
     expect(root.children().map(({ id, link }) => `${id} ${link}`)).toEqual(["near alive", "far dead"]);
   });
+});
+
+describe("nobody of the thread is judged by silence", () => {
+  /** Everything that changed since, of nodes and links. */
+  function changesOf(...nodes: readonly Node[]): readonly string[] {
+    const changes: string[] = [];
+    for (const node of nodes) {
+      node.on("state.changed", ({ path, state }) => void changes.push(`${path} ${state}`));
+      node.on("child.changed", ({ id, state }) => void changes.push(`${id} ${state}`));
+    }
+    return changes;
+  }
+
+  test("after a child elsewhere has left, to which more beats had been promised", async () => {
+    const root = thread.node({ path: "shop", children: [{ id: "near" }, { id: "far" }] });
+    const near = thread.node({ path: "shop.near" });
+    const far = thread.node({ path: "shop.far", transport: thread.elsewhere() });
+    await Promise.all([root, near, far].map((node) => node.start()));
+    await thread.synchronized(root);
+    await thread.clock.advance(60_000);
+    const changes = changesOf(near);
+    void far.stop();
+    await thread.clock.advance(120_000);
+    expect(changes).toEqual([]);
+  });
+
+  test.each([
+    [1_000, 2_000],
+    [2_000, 5_000],
+    [200, 2_000],
+  ])("when parent and child beat differently (%i and %i ms)", async (parentMs, childMs) => {
+    const root = thread.node({ path: "shop", children: [{ id: "a" }], heartbeat: { minMs: 100, maxMs: parentMs } });
+    const a = thread.node({ path: "shop.a", heartbeat: { maxMs: childMs } });
+    await Promise.all([root.start(), a.start()]);
+    await thread.synchronized(root);
+    const changes = changesOf(root, a);
+    await thread.clock.advance(600_000);
+    expect(changes).toEqual([]);
+  });
+
+  test("a fenced parent tells its children", async () => {
+    const root = thread.node({ path: "shop", children: [{ id: "m" }] });
+    const mid = thread.node({ path: "shop.m", children: [{ id: "a" }] });
+    const leaf = thread.node({ path: "shop.m.a" });
+    await Promise.all([root, mid, leaf].map((node) => node.start()));
+    await thread.synchronized(root);
+    mid.on("node.fenced", () => {});
+    const epoch = [...mid.epoch.split(".").map(Number).slice(0, -1), 99];
+    for (const boot of thread.transport.locals ?? []) {
+      const header = { version: 1, session: "", ack: 0, broadcastAck: 0, credit: 0 };
+      const frame = encodeFrame({ ...header, messages: [{ kind: "shutdown.fenced", seq: 0, boot, epoch }] });
+      thread.transport.publish("ft.local.down.shop.m", frame);
+    }
+    await thread.clock.advance(1_000);
+    expect([mid.state, leaf.state]).toEqual(["DISCONNECTED", "DEGRADED"]);
+  });
+});
+
+describe("a look is not missed", () => {
+  test("at a parent elsewhere, though all children are of the thread", async () => {
+    const transport = thread.elsewhere();
+    const root = thread.node({ path: "shop", transport, children: [{ id: "a" }] });
+    const a = thread.node({ path: "shop.a" });
+    await Promise.all([root.start(), a.start()]);
+    await thread.synchronized(root);
+    await thread.clock.advance(60_000);
+    transport.isMute = true;
+    await thread.clock.advance(3_400);
+    expect(a.state).toBe("DEGRADED");
+  });
+
+  test("at the progress of a child that is started late", async () => {
+    const { clock, transport } = thread;
+    const kills: string[] = [];
+    const root = thread.node({ path: "shop", children: [{ id: "absent" }, { id: "b" }], initTimeoutMs: 1_000 });
+    root.on("supervision.decided", ({ decision, id }) => void (decision === "killed" && kills.push(id)));
+    await Promise.all([root.start(), thread.node({ path: "shop.b" }).start()]);
+    await clock.advance(60_000);
+    const start = ({ path }: { readonly path: string }): Node => createNode({ path, clock, transport });
+    void root.startChild({ id: "w", start, requireProgress: { withinMs: 5_000, whileIdle: true } });
+    await clock.advance(6_500);
+    expect(kills).toEqual(["w"]);
+  });
+});
+
+test("who announced itself and ended before its parent coordinates is not remembered for long", async () => {
+  const mid = thread.node({ path: "shop.mid" });
+  const leaf = thread.node({ path: "shop.mid.a" });
+  await Promise.all([mid.start(), leaf.start()]);
+  await thread.clock.advance(3_000);
+  void leaf.stop();
+  await thread.clock.advance(60_000);
+  const root = thread.node({ path: "shop", children: [{ id: "mid" }] });
+  await root.start();
+  await thread.synchronized(root);
+  expect(mid.children()).toEqual([]);
+});
+
+test("a refusal of a restarted child proves that a broadcast has not begun: who was before is certainly gone", async () => {
+  const { clock, transport } = thread;
+  const made: Node[] = [];
+  const start = ({ path }: { readonly path: string }): Node => {
+    const node = createNode({ path, clock, transport });
+    made.push(node);
+    return node;
+  };
+  const root = thread.node({ path: "shop", children: ["a", "b"].map((id) => ({ id, start })) });
+  await root.start();
+  await thread.synchronized(root);
+  made[0]?.fail("to be restarted");
+  await clock.advance(30_000);
+  const outcomes = root.fanOut("*", "nothing", null, { idempotent: true }).outcomes;
+  let statuses: readonly string[] = [];
+  void outcomes.then((all) => (statuses = all.map(({ status }) => status)));
+  await clock.advance(1_000);
+  expect([made.length, statuses]).toEqual([3, ["notStarted", "notStarted"]]);
 });

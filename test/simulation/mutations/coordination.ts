@@ -66,8 +66,8 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/node/call-table.ts",
-        find: 'if (entry.state === "sent" && !sameExecutor && !entry.call.idempotent) {',
-        replace: "if (entry.state !== entry.state) {",
+        find: "if (wasSent && !sameExecutor && !entry.call.idempotent) return",
+        replace: "if (entry.state !== entry.state) return",
       },
       {
         file: "src/node/call-table.ts",
