@@ -48,15 +48,18 @@ async function stage({ operations }: BenchOptions, measure: Measure): Promise<vo
   const sizes = operations === null ? SIZES : [operations];
   await measure(
     sizes.flatMap((leaves): Subject[] => [
-      { variant: nameOf(leaves), measure: () => measureIn("nodes-tree.ts", leaves) },
-      { variant: `${FLOOR}, ${nameOf(leaves)}`, measure: () => measureIn("nodes-floor.ts", leaves) },
+      { variant: nameOf(leaves), measure: () => measureIn(new URL("nodes-tree.ts", import.meta.url), leaves) },
+      {
+        variant: `${FLOOR}, ${nameOf(leaves)}`,
+        measure: () => measureIn(new URL("nodes-floor.ts", import.meta.url), leaves),
+      },
     ]),
   );
 }
 
-async function measureIn(module: string, leaves: number): Promise<readonly Reading[]> {
+async function measureIn(module: URL, leaves: number): Promise<readonly Reading[]> {
   const flags = ["--expose-gc", "--max-old-space-size=8192"];
   const input = { leaves, isIdleMeasured: leaves === IDLE_LEAVES };
-  await using program = forkProgram(new URL(module, import.meta.url), input, flags);
+  await using program = forkProgram(module, input, flags);
   return (await program.message()) as readonly Reading[];
 }
