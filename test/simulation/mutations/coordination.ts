@@ -201,7 +201,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
   {
     name: "no-deadline-to-stop",
     bug: "a node that ends waits for others beyond its deadline",
-    withinSeeds: 100,
+    withinSeeds: 500,
     edits: [
       { file: "src/node/departure.ts", find: "    this.#armDeadline(reason);\n    await", replace: "    await" },
       {
