@@ -10,7 +10,7 @@ export interface HeartbeatOptions {
 
 const GROWTH = 1.25;
 /** How much longer the interval is between nodes of one thread, which cannot die without each other. */
-const LOCAL_FACTOR = 15;
+const LOCAL_FACTOR = 60;
 const JITTER = 0.1;
 
 /** The interval after one more undisturbed beat. */

@@ -100,7 +100,7 @@ export interface NodeOptions {
   /** Delays between attempts to coordinate again after FAILED. @default { baseMs: 200, maxMs: 30_000 } */
   readonly backoff?: Partial<BackoffOptions>;
   /**
-   * Bounds of the adaptive heartbeat interval. Between nodes that share the memory transport of one thread it is 15 × `maxMs`
+   * Bounds of the adaptive heartbeat interval. Between nodes that share the memory transport of one thread it is 60 × `maxMs`
    * while there is nothing to tell. @default { minMs: 500, maxMs: 2_000 }
    */
   readonly heartbeat?: Partial<HeartbeatOptions>;

@@ -75,9 +75,8 @@ export class Pulse {
   /** Begins to beat, or beats at the shortest interval again: something changed. */
   quicken(): void {
     this.#port.stalled(this.latenessMs);
-    const { heartbeat, localIntervalMs } = this.#core.options;
-    this.#childrenMs = this.#port.areChildrenLocal ? localIntervalMs : heartbeat.minMs;
-    this.#uplinkMs = this.#port.isUplinkLocal ? localIntervalMs : heartbeat.minMs;
+    this.#childrenMs = this.#firstMs(this.#port.areChildrenLocal);
+    this.#uplinkMs = this.#firstMs(this.#port.isUplinkLocal);
     this.#schedule();
   }
 
@@ -137,6 +136,12 @@ export class Pulse {
     }
     if (isLate) this.#judgeAfterDraining();
     else this.#port.judge(nowMs);
+  }
+
+  /** The interval after a change. Ten thousand nodes that start together must not beat together every time from then on. */
+  #firstMs(isCalm: boolean): number {
+    const { heartbeat, random } = this.#core.options;
+    return isCalm ? Math.max(heartbeat.minMs, this.#longestMs(true) * random()) : heartbeat.minMs;
   }
 
   /** The interval after one more undisturbed beat. */

@@ -18,7 +18,7 @@ export interface ChildView {
   readonly epoch: string;
   /** What the child last said of itself; null before it said anything. */
   readonly status: ChildStatus | null;
-  /** Age of `status`, milliseconds; null before the first. A quiet child in our own thread reports every 30 s only. */
+  /** Age of `status`, milliseconds; null before the first. A quiet child in our own thread reports every 2 min only. */
   readonly ageMs: number | null;
   /** Commands sent to it or waiting for it. */
   readonly pending: number;
