@@ -5,10 +5,10 @@ import type { Reading } from "./bench.js";
 import { programInput, reportToParent } from "./child-process.js";
 import { heapBytes } from "./heap.js";
 
-/** A whole interval of the beats between nodes of one thread, and more. */
+/** Beats between nodes of one thread are spread over two minutes, so that each part of these is like the others. */
 const IDLE_MS = 32_000;
-/** Until the garbage of the start was collected, which is no part of idling. */
-const SETTLING_MS = 10_000;
+/** Until V8 has collected the garbage of the start by itself: that is no part of idling. */
+const SETTLING_MS = 40_000;
 /** Until what was needed to get ready has been let go. */
 const CALMING_MS = 2_000;
 /** Whatever their number, so that only the number changes. */
@@ -56,10 +56,10 @@ async function measure(): Promise<readonly Reading[]> {
   await tree[0]?.until("SYNCHRONIZED", { timeoutMs: PATIENCE_MS }).catch(() => {});
   const synchronizedMs = performance.now() - startedAtMs;
   await sleep(isIdleMeasured ? SETTLING_MS : CALMING_MS);
-  const heap = heapBytes() - heapBefore;
   const idle = isIdleMeasured
     ? [{ case: `CPU of the idle tree over ${IDLE_MS / 1_000} s`, unit: "% of a core", value: await idleCpuPercent() }]
     : [];
+  const heap = heapBytes() - heapBefore;
   const available = tree.filter(({ state }) => state === "SYNCHRONIZED").length;
   return [
     { case: "nodes SYNCHRONIZED", unit: "", value: available },

@@ -2,10 +2,13 @@
  * A hashed timing wheel (Varghese and Lauck, 1987): all timeouts of a process share one native timer.
  *
  * Arming and clearing cost the same whatever the number of timeouts; the price is that a timeout fires up to one tick
- * late, never early. The native timer is armed for the next occupied slot only, so an idle process is not woken.
+ * late, never early, and a long one up to sixteen. The native timer is armed for the next occupied slot only, so an idle
+ * process is not woken; long timeouts share one slot in sixteen, or ten thousand of them would wake it at every tick.
  */
 const TICK_MS = 10;
 const SLOTS = 512;
+/** Ticks to which a timeout of more than one turn of the wheel is rounded up; divides SLOTS. */
+const LONG_TICKS = 16;
 
 interface Entry {
   callback: () => void;
@@ -31,7 +34,7 @@ export class TimingWheel {
   add(callback: () => void, delayMs: number): object {
     const nowTick = (performance.now() - this.#startMs) / TICK_MS;
     if (this.#count === 0) this.#tick = Math.floor(nowTick);
-    const dueTick = Math.max(this.#tick + 1, Math.ceil(nowTick + delayMs / TICK_MS));
+    const dueTick = Math.max(this.#tick + 1, roundedUp(Math.ceil(nowTick + delayMs / TICK_MS), delayMs));
     const slot = this.#slots[dueTick % SLOTS] as Set<Entry>;
     const entry: Entry = { callback, dueTick, slot };
     slot.add(entry);
@@ -103,4 +106,8 @@ export class TimingWheel {
       }
     }
   }
+}
+
+function roundedUp(dueTick: number, delayMs: number): number {
+  return delayMs > SLOTS * TICK_MS ? Math.ceil(dueTick / LONG_TICKS) * LONG_TICKS : dueTick;
 }

@@ -141,7 +141,7 @@ export class Pulse {
   /** The interval after a change. Ten thousand nodes that start together must not beat together every time from then on. */
   #firstMs(isCalm: boolean): number {
     const { heartbeat, random } = this.#core.options;
-    return isCalm ? Math.max(heartbeat.minMs, this.#longestMs(true) * random()) : heartbeat.minMs;
+    return isCalm ? Math.max(heartbeat.minMs, Math.ceil(this.#longestMs(true) * random())) : heartbeat.minMs;
   }
 
   /** The interval after one more undisturbed beat. */
