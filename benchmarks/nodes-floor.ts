@@ -1,6 +1,6 @@
 /**
  * A floor of the benchmark `nodes`: of as many leaves nothing but their XState actors, led from DISCONNECTED to SYNCHRONIZED
- * by the one event that a leaf gets, and the five messages of their start, written, published, delivered and read.
+ * by the one event that a leaf gets, and the five frames of their start, written, published, delivered and read.
  */
 import { memoryTransport } from "fractal-tree";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -58,7 +58,7 @@ async function stage({ operations }: BenchOptions, measure: Measure): Promise<vo
 }
 
 async function measureIn(module: URL, leaves: number): Promise<readonly Reading[]> {
-  const flags = ["--expose-gc", "--max-old-space-size=8192"];
+  const flags = ["--max-old-space-size=8192"];
   const input = { leaves, isIdleMeasured: leaves === IDLE_LEAVES };
   await using program = forkProgram(module, input, flags);
   return (await program.message()) as readonly Reading[];

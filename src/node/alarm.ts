@@ -6,15 +6,13 @@
  * When the timer was late, what is waited for may have arrived meanwhile: it is read first.
  */
 import type { Clock, Timer } from "../health/clock.js";
+import { readFirst } from "../health/late-timer.js";
 
 export interface AlarmPort {
   readonly clock: Clock;
   /** Does what is due and returns when to look again, monotonic milliseconds; Infinity for never. */
   wake(nowMs: number): number;
 }
-
-/** Lateness of the own timer after which messages may be waiting to be read, milliseconds. */
-const LATE_MS = 30;
 
 export class Alarm {
   readonly #port: AlarmPort;
@@ -46,14 +44,10 @@ export class Alarm {
   }
 
   #due(): void {
-    const { clock } = this.#port;
-    if (clock.now() - this.#atMs <= LATE_MS) return this.#ring();
     const timer = this.#timer;
-    const ring = (): void => {
+    readFirst(this.#port.clock, this.#atMs, () => {
       if (this.#timer === timer) this.#ring();
-    };
-    // What was published in this turn is read in the next one.
-    clock.defer(() => clock.defer(ring));
+    });
   }
 
   #ring(): void {

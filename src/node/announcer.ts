@@ -6,6 +6,7 @@
  */
 import { nextBackoffMs } from "../../machines/backoff.js";
 import type { Clock, Random, Timer } from "../health/clock.js";
+import { readFirst } from "../health/late-timer.js";
 
 export interface AnnouncerPort {
   readonly clock: Clock;
@@ -17,8 +18,6 @@ export interface AnnouncerPort {
 
 const BACKOFF = { baseMs: 100, maxMs: 5_000 };
 const LOSSLESS_BACKOFF = { baseMs: 2_000, maxMs: 10_000 };
-/** Lateness of the own timer after which the answer may be waiting to be read, milliseconds. */
-const LATE_MS = 30;
 /** Announcements that a newer parent's call is worth while the present one lives. */
 const CALL_ATTEMPTS_MAX = 5;
 
@@ -99,14 +98,10 @@ export class Announcer {
   }
 
   #due(): void {
-    const { clock } = this.#port;
-    if (clock.now() - this.#dueAtMs <= LATE_MS) return this.#announce();
     const timer = this.#timer;
-    const announce = (): void => {
+    readFirst(this.#port.clock, this.#dueAtMs, () => {
       if (this.#timer === timer) this.#announce();
-    };
-    // What was published in this turn is answered in the next one.
-    clock.defer(() => clock.defer(announce));
+    });
   }
 
   #clearTimer(): void {

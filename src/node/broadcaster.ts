@@ -6,10 +6,9 @@
  * B2. Acknowledgements never travel on the broadcast subject: children send them in whatever they send upward.
  * B3. What all open children acknowledged is forgotten, and the log is bounded.
  */
-import type { Clock } from "../health/clock.js";
+import { type Clock, randomId } from "../health/clock.js";
 import { encodeFrame } from "../protocol/codec.js";
 import { type Message, PROTOCOL_VERSION_MIN } from "../protocol/messages.js";
-import { randomId } from "../health/clock.js";
 import { broadcastSubject } from "../protocol/subjects.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import type { ChildLink } from "./child-link.js";

@@ -118,8 +118,9 @@ export class Children implements ChildLinkPort {
 
   /** Whether those of them that have a session run in our thread. */
   get areLocal(): boolean {
+    if (!this.core.staysInThread) return false;
     for (const link of this.#links.values()) if (link.isOpen && !link.isLocal) return false;
-    return this.core.options.transport.locals !== undefined;
+    return true;
   }
 
   get size(): number {

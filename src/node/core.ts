@@ -87,6 +87,11 @@ export class NodeCore {
     }
   }
 
+  /** Whether all that can be reached, but for ports that were lent, runs in this thread. */
+  get staysInThread(): boolean {
+    return this.options.transport.locals !== undefined;
+  }
+
   /** Whether that process is this very thread, and no message between us leaves it. */
   isLocal(boot: string): boolean {
     return this.options.transport.locals?.has(boot) === true;

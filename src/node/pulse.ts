@@ -9,6 +9,7 @@
  */
 import { growInterval, jitteredMs } from "../../machines/heartbeat-interval.js";
 import type { Timer } from "../health/clock.js";
+import { afterReading } from "../health/late-timer.js";
 import type { NodeCore } from "./core.js";
 
 export interface PulsePort {
@@ -154,14 +155,11 @@ export class Pulse {
     return isCalm ? localIntervalMs : heartbeat.maxMs;
   }
 
-  /** Two turns of the event loop: one to read what arrived, one to handle it. */
   #judgeAfterDraining(): void {
     const { clock } = this.#core.options;
-    clock.defer(() =>
-      clock.defer(() => {
-        if (this.#dueAtMs !== Infinity) this.#port.judge(clock.now());
-      }),
-    );
+    afterReading(clock, () => {
+      if (this.#dueAtMs !== Infinity) this.#port.judge(clock.now());
+    });
   }
 }
 

@@ -414,8 +414,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   }
 
   get isUplinkLocal(): boolean {
-    const { locals } = this.core.options.transport;
-    return this.uplink === null ? locals !== undefined : this.uplink.isLocal;
+    return this.uplink === null ? this.core.staysInThread : this.uplink.isLocal;
   }
 
   get areChildrenLocal(): boolean {

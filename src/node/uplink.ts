@@ -140,7 +140,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   }
 
   get isLossless(): boolean {
-    return this.#core.options.transport.locals !== undefined;
+    return this.#core.staysInThread;
   }
 
   get random(): Random {
