@@ -12,6 +12,7 @@ import type { Timer } from "../health/clock.js";
 import { realClock } from "../health/real-clock.js";
 import { assertToken } from "../protocol/path.js";
 import { ConnectionListeners } from "./connection-listeners.js";
+import { destroySocket, endDeadHandshake, stopIteration, writePending } from "./nats-client.js";
 import type { NatsConnectionLike, NatsStatusLike } from "./nats-connection.js";
 import { Outbox } from "./outbox.js";
 import { refusalIn, Refusals, warnOfRefusal } from "./refusals.js";
@@ -239,7 +240,7 @@ export class NatsTransport implements Transport {
   #onStatus(status: NatsStatusLike): void {
     if (this.#closed) return;
     if (status.type === "reconnect") this.#reconnected();
-    else if (status.type === "disconnect") this.#disconnected();
+    else if (status.type === "disconnect") this.#lostServer();
     else if (status.type === "staleConnection") this.#wentStale();
     else if (status.type === "error") this.#onErrorStatus(status);
   }
@@ -264,6 +265,11 @@ export class NatsTransport implements Transport {
     destroySocket(this.#connection);
   }
 
+  #lostServer(): void {
+    this.#disconnected();
+    endDeadHandshake(this.#connection);
+  }
+
   #disconnected(): void {
     if (!this.#connected) return;
     this.#connected = false;
@@ -285,30 +291,6 @@ export class NatsTransport implements Transport {
       rethrowLater(thrown);
     }
   }
-}
-
-/**
- * Before it dials again, the client waits until a stale socket has taken what it was given; if the socket's buffers are
- * full, that is until TCP gives up after a quarter of an hour. Destroying the socket ends this wait. It is a private
- * field of both clients; where it is missing, reconnecting takes that long.
- */
-function destroySocket(connection: object): void {
-  const { protocol } = connection as { protocol?: { transport?: { socket?: { destroy?: () => void } } } };
-  protocol?.transport?.socket?.destroy?.();
-}
-
-/**
- * Has the client write what it was given now instead of at the end of the turn, when it would leave together with all
- * that the turn brings, and the two sides would work by turns. A method of both clients that is missing in their types.
- */
-function writePending(connection: object): void {
-  const { protocol } = connection as { protocol?: { flushPending?: () => void } };
-  protocol?.flushPending?.();
-}
-
-/** Both clients' status iterators can be stopped from outside, which their types do not say. */
-function stopIteration(statuses: object): void {
-  if ("stop" in statuses && typeof statuses.stop === "function") statuses.stop();
 }
 
 async function settledWithin(promise: Promise<unknown>, limitMs: number): Promise<void> {

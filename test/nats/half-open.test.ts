@@ -1,9 +1,10 @@
-/** A connection that is silent without being closed: a dead host, a lost route, a stopped server. */
+/** A connection that is silent without being closed (a dead host, a lost route, a stopped server), or that breaks before it works. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { connectNats } from "../../src/nats.js";
 import { type NatsServer, startNatsServer } from "../support/nats-server.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
 import { settled } from "../transport/conformance.js";
+import { openDefault, openUser2, openUser3 } from "./clients.js";
 
 const WAIT = { timeout: 25_000, interval: 10 };
 
@@ -35,4 +36,22 @@ describe("connectNats", () => {
     await Promise.all([transport.close(), transport.close()]);
     expect(performance.now() - startMs).toBeLessThan(5_000);
   });
+});
+
+test.each([
+  ["connectNats", openDefault],
+  ["@nats-io/transport-node 3", openUser3],
+  ["nats 2", openUser2],
+])("%s dials again at once when a server dies in the middle of a handshake", async (_client, open) => {
+  // Without endDeadHandshake the client waits for the dead server, five seconds by our settings and twenty by its own.
+  await using server = await startNatsServer();
+  await using proxy = await startTcpProxy(server.port);
+  const { transport, close } = await open(`nats://127.0.0.1:${proxy.port}`, "test", { tree: "test" });
+  const seen: boolean[] = [];
+  transport.onConnection((connected) => seen.push(connected));
+  proxy.cutNext(3);
+  proxy.cut();
+  await vi.waitFor(() => expect(seen).toEqual([false, true]), { timeout: 4_500, interval: 10 });
+  await settled({ publisher: transport, subscriber: transport });
+  await close();
 });

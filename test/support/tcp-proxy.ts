@@ -10,6 +10,8 @@ export interface TcpProxy extends AsyncDisposable {
   resume(): void;
   /** Breaks the present connections; new ones are accepted. */
   cut(): void;
+  /** Breaks so many of the next connections when the client first says something: in the middle of a handshake. */
+  cutNext(count: number): void;
   close(): Promise<void>;
 }
 
@@ -17,7 +19,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const silent = new Set<Socket>();
   let paused = false;
+  let toCut = 0;
   const server = createServer((client) => {
+    if (toCut-- > 0) client.once("data", () => client.destroy());
     const upstream = connect(targetPort, "127.0.0.1");
     for (const [from, to] of [
       [client, upstream],
@@ -74,6 +78,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     cut: () => {
       for (const socket of sockets) socket.destroy();
+    },
+    cutNext: (count) => {
+      toCut = count;
     },
     close,
     [Symbol.asyncDispose]: close,
