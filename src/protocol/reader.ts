@@ -1,5 +1,5 @@
 /**
- * Reads the MessagePack types that envelopes are made of, and checks each value while it reads it: nothing is built of
+ * Reads the MessagePack types that envelopes and payloads are made of, and checks each value while it reads it: nothing is built of
  * what will be refused, and nothing is allocated for what a length only claims.
  */
 import { survey } from "./well-formed.js";
@@ -12,12 +12,30 @@ const SHORT_TEXT = 16;
 
 const ENVELOPES = { allowTimestamps: false };
 
+/** For the last characters of the bytes: `shortText` reads sixteen, and reading beyond the end is slow. */
+const lastText = new Uint8Array(SHORT_TEXT);
+
+const double = new DataView(new ArrayBuffer(8));
+
 export class Reader {
-  readonly #bytes: Buffer;
+  #bytes: Uint8Array;
+  /** The same bytes, made for the first text that it has to decode: a view more costs as much as a short text. */
+  #buffer: Buffer | null = null;
   #at = 0;
+  /** Elements that may still be claimed in all: each takes a byte. Nested claims would add up to a multiple otherwise. */
+  #elementsMax: number;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#bytes = bytes;
+    this.#elementsMax = bytes.length;
+  }
+
+  /** Begins anew with other bytes. */
+  open(bytes: Uint8Array): void {
+    this.#bytes = bytes;
+    this.#buffer = null;
+    this.#at = 0;
+    this.#elementsMax = bytes.length;
   }
 
   get isAtEnd(): boolean {
@@ -27,7 +45,7 @@ export class Reader {
   /** The header of an array; its elements follow, each at least one byte long. */
   list(): number {
     const length = this.#listLength();
-    if (length > this.#bytes.length - this.#at) throw UNREADABLE;
+    this.#claim(length);
     return length;
   }
 
@@ -61,8 +79,8 @@ export class Reader {
     if (length > lengthMax * 3 || length > this.#bytes.length - this.#at) throw UNREADABLE;
     const start = this.#at;
     this.#at += length;
-    if (length <= SHORT_TEXT && this.#isAscii(start, this.#at)) return shortText(this.#bytes, start, length);
-    const text = this.#bytes.toString("utf8", start, this.#at);
+    if (length <= SHORT_TEXT && this.#isAscii(start, this.#at)) return this.#shortText(start, length);
+    const text = this.#decodeText(start, this.#at);
     if (text.length > lengthMax) throw UNREADABLE;
     return text;
   }
@@ -76,6 +94,48 @@ export class Reader {
     const start = this.#at;
     this.#at += length;
     return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + start, length);
+  }
+
+  /** The type byte of the next value, which is not passed. */
+  peek(): number {
+    if (this.#at >= this.#bytes.length) throw UNREADABLE;
+    return this.#bytes[this.#at] as number;
+  }
+
+  /** A number of at most 32 bits, or a floating one. */
+  number(): number {
+    const type = this.#byte();
+    if (type <= 0x7f) return type;
+    return type >= 0xe0 ? type - 0x100 : this.#number(type);
+  }
+
+  /** The header of a map; its entries follow, each at least two bytes long. */
+  map(): number {
+    const entries = this.#mapLength();
+    this.#claim(2 * entries);
+    return entries;
+  }
+
+  /** Passes the next value if it is this text, which is to be ASCII of at most 31 characters. */
+  isText(text: string): boolean {
+    const { length } = text;
+    const bytes = this.#bytes;
+    const start = this.#at + 1;
+    if (bytes[this.#at] !== (0xa0 | length)) return false;
+    for (let i = 0; i < length; i++) if (bytes[start + i] !== text.charCodeAt(i)) return false;
+    this.#at = start + length;
+    return true;
+  }
+
+  /** A number made of the next value, if that is a text of at most 31 bytes; -1 if it is not. The value is not passed. */
+  hash(): number {
+    const bytes = this.#bytes;
+    const length = (bytes[this.#at] as number) - 0xa0;
+    if (length < 0 || length > 31 || length >= bytes.length - this.#at) return -1;
+    let hash = length;
+    const end = this.#at + length;
+    for (let at = this.#at + 1; at <= end; at++) hash = (Math.imul(hash, 31) + (bytes[at] as number)) | 0;
+    return (hash ^ (hash >>> 15)) & 0x7fff_ffff;
   }
 
   /** The bytes of one value of any type. */
@@ -98,6 +158,11 @@ export class Reader {
     return isNil;
   }
 
+  #claim(elements: number): void {
+    this.#elementsMax -= elements;
+    if (elements > this.#bytes.length - this.#at || this.#elementsMax < 0) throw UNREADABLE;
+  }
+
   #byte(): number {
     if (this.#at >= this.#bytes.length) throw UNREADABLE;
     return this.#bytes[this.#at++] as number;
@@ -108,6 +173,14 @@ export class Reader {
     if (type >= 0x90 && type <= 0x9f) return type & 0x0f;
     if (type === 0xdc) return this.#big(2);
     if (type === 0xdd) return this.#big(4);
+    throw UNREADABLE;
+  }
+
+  #mapLength(): number {
+    const type = this.#byte();
+    if (type >= 0x80 && type <= 0x8f) return type & 0x0f;
+    if (type === 0xde) return this.#big(2);
+    if (type === 0xdf) return this.#big(4);
     throw UNREADABLE;
   }
 
@@ -138,21 +211,28 @@ export class Reader {
   }
 
   #longNumber(type: number): number {
-    const at = this.#at;
-    this.#at += type === 0xca ? 4 : 8;
-    if (this.#at > this.#bytes.length) throw UNREADABLE;
+    this.#copyNumber(type === 0xca ? 4 : 8);
     switch (type) {
       case 0xca:
-        return this.#bytes.readFloatBE(at);
+        return double.getFloat32(0);
       case 0xcb:
-        return this.#bytes.readDoubleBE(at);
+        return double.getFloat64(0);
       case 0xcf:
-        return Number(this.#bytes.readBigUInt64BE(at));
+        return Number(double.getBigUint64(0));
       case 0xd3:
-        return Number(this.#bytes.readBigInt64BE(at));
+        return Number(double.getBigInt64(0));
       default:
         throw UNREADABLE;
     }
+  }
+
+  /** The next bytes, to where they can be read as a number. */
+  #copyNumber(size: number): void {
+    const bytes = this.#bytes;
+    const at = this.#at;
+    if (at + size > bytes.length) throw UNREADABLE;
+    for (let i = 0; i < size; i++) double.setUint8(i, bytes[at + i] as number);
+    this.#at = at + size;
   }
 
   /** A big-endian number of `size` bytes. */
@@ -165,8 +245,22 @@ export class Reader {
   }
 
   #isAscii(start: number, end: number): boolean {
-    for (let i = start; i < end; i++) if ((this.#bytes[i] as number) > 0x7f) return false;
+    const bytes = this.#bytes;
+    for (let i = start; i < end; i++) if ((bytes[i] as number) > 0x7f) return false;
     return true;
+  }
+
+  #shortText(start: number, length: number): string {
+    const bytes = this.#bytes;
+    if (start + SHORT_TEXT <= bytes.length) return shortText(bytes, start, length);
+    for (let i = 0; i < length; i++) lastText[i] = bytes[start + i] as number;
+    return shortText(lastText, 0, length);
+  }
+
+  #decodeText(start: number, end: number): string {
+    const { buffer, byteOffset, length } = this.#bytes;
+    this.#buffer ??= Buffer.from(buffer, byteOffset, length);
+    return this.#buffer.toString("utf8", start, end);
   }
 }
 

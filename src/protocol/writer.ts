@@ -1,32 +1,41 @@
 /**
- * Writes the MessagePack types that envelopes are made of. An object encoder would need every message as an array first,
- * and look at the type of each of its values; the layouts know both.
+ * Writes the MessagePack types that envelopes and payloads are made of. An object encoder would need every message as an
+ * array first, and look at the type of each of its values; the layouts know both.
+ *
+ * What is taken is a view of a slab that is never written to again, as Node's own pool does it: whoever keeps a little for
+ * long keeps a slab, and copies it instead.
  */
-const START_BYTES = 65_536;
+const SLAB_BYTES = 16_384;
 /** What a header or number takes at most, bytes. */
 const HEADER_BYTES = 9;
 const SHORT_TEXT = 31;
+/** Characters up to which a text of ASCII is copied one by one: a call into the runtime costs as much as these. */
+const COPIED_TEXT = 63;
+const SHORT_MAP = 0x0f;
 
 export class Writer {
-  #bytes = Buffer.allocUnsafeSlow(START_BYTES);
+  #bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  /** Where that begins which was not taken yet. */
+  #start = 0;
   #at = 0;
 
-  /** What was written since the last call, as bytes of their own. */
+  /** What was written since the last call. */
   take(): Uint8Array {
-    const taken = Buffer.from(this.#bytes.subarray(0, this.#at));
-    this.#at = 0;
+    const taken = new Uint8Array(this.#bytes.buffer, this.#start, this.#at - this.#start);
+    this.#start = this.#at;
     return taken;
   }
 
   /** Forgets what was written since. */
   discard(): void {
-    this.#at = 0;
+    this.#at = this.#start;
   }
 
   list(length: number): void {
     this.#reserve(HEADER_BYTES);
     if (length <= 0x0f) this.#bytes[this.#at++] = 0x90 | length;
-    else this.#header(0xdc, length, 2);
+    else if (length <= 0xffff) this.#header(0xdc, length, 2);
+    else this.#header(0xdd, length, 4);
   }
 
   nil(): void {
@@ -47,9 +56,26 @@ export class Writer {
     else this.#double(value);
   }
 
+  /** Any finite number: what `int` does, and a double for whatever has a fraction. */
+  number(value: number): void {
+    if (Number.isInteger(value)) return this.int(value);
+    this.#reserve(HEADER_BYTES);
+    this.#double(value);
+  }
+
   text(value: string): void {
-    this.#reserve(HEADER_BYTES + value.length * 3);
-    if (value.length > SHORT_TEXT || !this.#ascii(value)) this.#utf8(value);
+    if (!this.ascii(value)) this.utf8(value);
+  }
+
+  /** Begins a map whose entries are written next; `closeMap` needs what it returns. */
+  openMap(): number {
+    this.#reserve(HEADER_BYTES);
+    return this.#at++ - this.#start;
+  }
+
+  closeMap(opened: number, entries: number): void {
+    if (entries <= SHORT_MAP) this.#bytes[this.#start + opened] = 0x80 | entries;
+    else this.#closeLongMap(opened, entries);
   }
 
   bin(value: Uint8Array): void {
@@ -97,23 +123,27 @@ export class Writer {
     this.#bytes[this.#at++] = value;
   }
 
-  /** Writes a short text of one byte for each character; returns false, without a trace, if it has others. */
-  #ascii(value: string): boolean {
-    const bytes = this.#bytes;
+  /** Writes a short text of one byte for each character; returns false, without a trace, if it is another one. */
+  ascii(value: string): boolean {
     const { length } = value;
-    let at = this.#at + 1;
+    if (length > COPIED_TEXT) return false;
+    this.#reserve(HEADER_BYTES + length);
+    const bytes = this.#bytes;
+    let at = this.#at + (length <= SHORT_TEXT ? 1 : 2);
     for (let i = 0; i < length; i++) {
       const code = value.charCodeAt(i);
       if (code > 0x7f) return false;
       bytes[at++] = code;
     }
-    bytes[this.#at] = 0xa0 | length;
+    bytes[this.#at] = length <= SHORT_TEXT ? 0xa0 | length : 0xd9;
+    if (length > SHORT_TEXT) bytes[this.#at + 1] = length;
     this.#at = at;
     return true;
   }
 
-  #utf8(value: string): void {
+  utf8(value: string): void {
     const length = Buffer.byteLength(value);
+    this.#reserve(HEADER_BYTES + length);
     if (length <= SHORT_TEXT) this.#bytes[this.#at++] = 0xa0 | length;
     else if (length <= 0xff) this.#header(0xd9, length, 1);
     else if (length <= 0xffff) this.#header(0xda, length, 2);
@@ -121,11 +151,26 @@ export class Writer {
     this.#at += this.#bytes.write(value, this.#at, length, "utf8");
   }
 
+  /** There was room for a short header only. */
+  #closeLongMap(opened: number, entries: number): void {
+    const size = entries <= 0xffff ? 2 : 4;
+    this.#reserve(size);
+    const end = this.#at + size;
+    const at = this.#start + opened;
+    this.#bytes.copyWithin(at + size, at, this.#at);
+    this.#at = at;
+    this.#header(size === 2 ? 0xde : 0xdf, entries, size);
+    this.#at = end;
+  }
+
+  /** Makes room for so many bytes more: if need be on a new slab, with what was not taken yet. */
   #reserve(bytes: number): void {
-    const needed = this.#at + bytes;
-    if (needed <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
-    larger.set(this.#bytes.subarray(0, this.#at));
-    this.#bytes = larger;
+    if (this.#at + bytes <= this.#bytes.length) return;
+    const written = this.#at - this.#start;
+    const slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, 2 * (written + bytes)));
+    slab.set(this.#bytes.subarray(this.#start, this.#at));
+    this.#bytes = slab;
+    this.#start = 0;
+    this.#at = written;
   }
 }

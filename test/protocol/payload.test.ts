@@ -1,9 +1,14 @@
 /** What may travel arrives as it was sent; what may not is refused at the call, with its place. */
 import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
+import { Packr } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import { UnsupportedPayloadError } from "../../src/errors.js";
+import { decodeValue } from "../../src/protocol/payload-decoder.js";
 import { decodePayload, encodePayload, UNDEFINED_PAYLOAD } from "../../src/protocol/payload.js";
+import { UNREADABLE } from "../../src/protocol/reader.js";
+import { isWellFormed } from "../../src/protocol/well-formed.js";
+import { plain } from "./arbitraries.js";
 
 function travel(value: unknown): unknown {
   return decodePayload(new Uint8Array(encodePayload(value, "input")), "input");
@@ -125,6 +130,146 @@ describe("an allowed payload", () => {
     const before = new Uint8Array(first);
     for (let i = 0; i < 2_000; i++) encodePayload({ a: "later".repeat(20) }, "input");
     expect(new Uint8Array(first)).toEqual(before);
+  });
+});
+
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, useToJSON: false });
+
+describe("msgpackr and we", () => {
+  it("understand what the other one sends", () => {
+    fc.assert(
+      fc.property(anyValue, (value) => {
+        const bytes = encodePayload(value, "input");
+        expect(isDeepStrictEqual(plain(packr.unpack(bytes)), arrival(value))).toBe(true);
+        expect(isDeepStrictEqual(decodePayload(packr.pack(arrival(value)), "input"), arrival(value))).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("read the same bytes as the same value, whichever form their numbers and lengths have", () => {
+    fc.assert(
+      fc.property(anyMessagePack(), (bytes) => {
+        const value = unlessUnreadable(() => decodeValue(bytes));
+        if (value === UNREADABLE) return;
+        expect(isWellFormed(bytes, { allowTimestamps: true })).toBe(true);
+        expect(isDeepStrictEqual(value, plain(packr.unpack(bytes)))).toBe(true);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+});
+
+function unlessUnreadable(decode: () => unknown): unknown {
+  try {
+    return decode();
+  } catch (error) {
+    if (error === UNREADABLE) return UNREADABLE;
+    throw error;
+  }
+}
+
+/** Bytes that are a value more often than not: headers of every type with few bytes or values behind them. */
+function anyMessagePack(): fc.Arbitrary<Uint8Array> {
+  const small = fc.integer({ min: 0, max: 4 });
+  const text = fc.constantFrom([0xa1, 0x61], [0xa1, 0x62], [0xd9, 1, 0x61], [0xa2, 0xc3, 0xa9], [0xa2, 0xff, 0x61]);
+  const number = fc.oneof(
+    fc.integer({ min: 0, max: 0xff }).map((byte) => [byte]),
+    fc
+      .tuple(fc.integer({ min: 0xca, max: 0xd3 }), fc.uint8Array({ maxLength: 8 }))
+      .map(([type, rest]) => [type, ...rest]),
+  );
+  const { value } = fc.letrec<{ value: readonly number[]; map: readonly number[] }>((tie) => ({
+    value: fc.oneof({ depthSize: "small" }, text, number, tie("map")),
+    map: fc
+      .tuple(
+        fc.constantFrom(0x80, 0x90, 0xdc, 0xdd, 0xde, 0xdf),
+        small,
+        fc.array(fc.oneof(text, tie("value")), { maxLength: 8 }),
+      )
+      .map(([type, length, inside]) => [...lengthHeader(type, length), ...inside.flat()]),
+  }));
+  return value.map((bytes) => Uint8Array.from(bytes));
+}
+
+function lengthHeader(type: number, length: number): readonly number[] {
+  if (type < 0xa0) return [type | length];
+  return type === 0xdc || type === 0xde ? [type, 0, length] : [type, 0, 0, 0, length];
+}
+
+describe("objects that resemble each other", () => {
+  const anyField = fc.constantFrom("a", "b", "c", "d", "0", "é", "constructor", "x".repeat(32));
+  const anyObject = fc.dictionary(anyField, fc.oneof(fc.integer(), fc.double({ noNaN: true }), fc.string()), {
+    maxKeys: 6,
+  });
+
+  it("arrive each as it was sent, with its own properties in their order", () => {
+    fc.assert(
+      fc.property(fc.array(anyObject, { maxLength: 10 }), (objects) => {
+        for (const each of objects) {
+          expect(JSON.stringify(travel(each))).toBe(JSON.stringify(each));
+          expect(travel(each)).not.toBe(travel(each));
+        }
+      }),
+    );
+  });
+
+  it("share nothing: a user may change what arrived", () => {
+    const first = travel({ a: 1, b: 2 }) as Record<string, unknown>;
+    Object.assign(first, { a: "changed", c: 3 });
+    delete first["b"];
+    expect(travel({ a: 1, b: 2 })).toStrictEqual({ a: 1, b: 2 });
+  });
+
+  it("may begin with a name twice on the wire: the last one counts", () => {
+    const twice = Uint8Array.from([0x82, 0xa1, 0x61, 1, 0xa1, 0x61, 2]);
+    expect(decodePayload(twice, "input")).toStrictEqual({ a: 2 });
+    expect(decodePayload(twice, "input")).toStrictEqual({ a: 2 });
+    expect(travel({ a: 1, b: 2 })).toStrictEqual({ a: 1, b: 2 });
+  });
+});
+
+it.each([15, 16, 0xffff, 0x1_0000])("carries %i properties, and as many values", (count) => {
+  const fields = Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, i]));
+  expect(isDeepStrictEqual(travel({ before: "x", fields, after: "y" }), { before: "x", fields, after: "y" })).toBe(
+    true,
+  );
+  expect(isDeepStrictEqual(travel([Object.values(fields), 1]), [Object.values(fields), 1])).toBe(true);
+});
+
+it.each([0, 31, 32, 63, 64, 255, 256, 0xffff, 0x1_0000])(
+  "carries texts of %i characters of one, two and three bytes",
+  (length) => {
+    for (const character of ["x", "é", "漢"]) {
+      const text = character.repeat(length);
+      expect(travel({ [text]: text })).toStrictEqual({ [text]: text });
+    }
+  },
+);
+
+describe("a getter of a payload", () => {
+  it("may send something itself", () => {
+    let inner: unknown;
+    const value = {
+      before: "x".repeat(40),
+      get at() {
+        inner = travel({ within: "y".repeat(50) });
+        return "z";
+      },
+    };
+    expect(travel(value)).toStrictEqual({ before: "x".repeat(40), at: "z" });
+    expect(inner).toStrictEqual({ within: "y".repeat(50) });
+  });
+
+  it("may throw: the next payload is whole", () => {
+    const value = {
+      a: 1,
+      get b() {
+        throw new RangeError("not now");
+      },
+    };
+    expect(() => encodePayload([value], "input")).toThrow(RangeError);
+    expect(travel([{ c: 2 }])).toStrictEqual([{ c: 2 }]);
   });
 });
 
