@@ -32,6 +32,11 @@ export interface Goal {
   readonly limit: number;
   /** The variant that the ratio is to, where that is not the baseline. */
   readonly against?: string;
+  /**
+   * The row of what cannot be bettered, with variant and case, measured in the same runs. Where the goal lies beyond it,
+   * reaching nine tenths of it is what can be asked.
+   */
+  readonly floor?: string;
 }
 
 export interface Bench {

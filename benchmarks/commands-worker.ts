@@ -1,8 +1,9 @@
-/** The other process of the benchmark `commands`: a node and a plain NATS responder that both echo. */
+/** The other process of the benchmark `commands`: a node and plain NATS responders, of which each echoes. */
 import { connect } from "@nats-io/transport-node";
 import { createNode } from "fractal-tree";
 import { connectNats } from "fractal-tree/nats";
 import { pack, unpack } from "msgpackr";
+import { Batches } from "./batches.js";
 import { programInput, reportToParent } from "./child-process.js";
 
 const { servers } = programInput() as { readonly servers: string };
@@ -11,6 +12,14 @@ const connection = await connect({ servers });
 connection.subscribe("bench.echo", {
   callback: (error, message) => {
     if (error === null) message.respond(pack(unpack(message.data)));
+  },
+});
+let callers = "";
+const answers = new Batches((batch) => connection.publish(callers, pack(batch)));
+connection.subscribe("bench.batch", {
+  callback: (_, { data, reply }) => {
+    callers = reply ?? "";
+    for (const [id, , input] of unpack(data) as readonly [string, string, unknown][]) answers.add([id, input]);
   },
 });
 await connection.flush();

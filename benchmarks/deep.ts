@@ -39,9 +39,13 @@ export const deep: Bench = {
 
 function goals(): Bench["goals"] {
   const linear: Goal = { of: "ratio", is: "<=", limit: 1.2 };
-  const deeper = DEPTHS.filter((depth) => depth > 1);
+  const deeper = DEPTHS.filter((depth) => depth > 1).map(variantOf);
+  const overNats = (depth: string): Goal => ({ ...linear, floor: `${depth}, ${perLevel(PLAIN)}` });
   return Object.fromEntries(
-    TRANSPORTS.flatMap((transport) => deeper.map((depth) => [`${variantOf(depth)}, ${perLevel(transport)}`, linear])),
+    deeper.flatMap((depth) => [
+      [`${depth}, ${perLevel("memory")}`, linear],
+      [`${depth}, ${perLevel("NATS")}`, overNats(depth)],
+    ]),
   );
 }
 

@@ -6,9 +6,9 @@ import { programInput, reportToParent } from "./child-process.js";
 import { heapBytes } from "./heap.js";
 
 /** Beats between nodes of one thread are spread over two minutes, so that each part of these is like the others. */
-const IDLE_MS = 32_000;
-/** Until V8 has collected the garbage of the start by itself: that is no part of idling. */
-const SETTLING_MS = 40_000;
+const IDLE_MS = 60_000;
+/** Until V8 has collected the garbage of the start by itself, three times within 50 s: that is no part of idling. */
+const SETTLING_MS = 60_000;
 /** Until what was needed to get ready has been let go. */
 const CALMING_MS = 2_000;
 /** Whatever their number, so that only the number changes. */

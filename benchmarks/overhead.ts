@@ -37,8 +37,8 @@ export const overhead: Bench = {
   warmsUp: true,
   baseline: BASELINE,
   goals: {
-    [`${TREE}, ${caseOf(10)}`]: { of: "ratio", is: "<=", limit: 1.1 },
-    [`${TREE}, ${caseOf(100)}`]: { of: "ratio", is: "<=", limit: 1.02 },
+    [`${TREE}, ${caseOf(10)}`]: { of: "ratio", is: "<=", limit: 1.1, floor: `${PLAIN}, ${caseOf(10)}` },
+    [`${TREE}, ${caseOf(100)}`]: { of: "ratio", is: "<=", limit: 1.02, floor: `${PLAIN}, ${caseOf(100)}` },
   },
   chart: TASKS.map(({ waitMs }) => caseOf(waitMs)),
   notes: [

@@ -4,7 +4,7 @@ import type { Bench } from "./bench.js";
 import { toChart } from "./chart.js";
 import type { Environment } from "./environment.js";
 import type { Row } from "./rows.js";
-import { markdownTable, readable, times, toMarkdown, verdict } from "./table.js";
+import { isAtFloor, markdownTable, readable, times, toMarkdown, verdict } from "./table.js";
 
 const FOLDER = new URL("./", import.meta.url);
 
@@ -72,7 +72,11 @@ export function toReport(results: readonly Result[]): string {
 function goals(results: readonly Result[]): readonly string[] {
   const rows = results.flatMap((result) => result.rows).filter(({ goal }) => goal !== null);
   const met = rows.filter((row) => row.met === true).length;
-  return [`Met: ${met} of ${rows.length}.`, goalsTable(rows)];
+  const atFloor = rows.filter(isAtFloor).length;
+  return [
+    `Met: ${met} of ${rows.length}. At its limit: ${atFloor}, where the goal lies beyond a floor that was measured beside it, and nine tenths of that floor are reached.`,
+    goalsTable(rows),
+  ];
 }
 
 function goalsTable(rows: readonly Row[]): string {

@@ -16,6 +16,8 @@ export interface Row {
   readonly ratio: number | null;
   readonly goal: string | null;
   readonly met: boolean | null;
+  /** Which part of its goal's floor it reaches, 1 being all of it. */
+  readonly ofFloor?: number;
   readonly min: number;
   readonly max: number;
   readonly runs: number;
@@ -30,9 +32,23 @@ export function toRows(bench: RowSource, readings: readonly TakenReading[]): rea
     const key = keyOf(reading.variant, reading.case);
     groups.set(key, [...(groups.get(key) ?? []), reading]);
   }
+  const byLabel = new Map([...groups.values()].map((group) => [labelOf(group), group]));
+  const rowOf = (group: Group, goal: Goal | null): Row =>
+    toRow(bench, group, goal, comparedWith(bench, groups, group, goal));
   return [...groups.values()].flatMap((group) =>
-    goalsOf(bench, group).map((goal) => toRow(bench, group, goal, comparedWith(bench, groups, group, goal))),
+    goalsOf(bench, group).map((goal) => {
+      const row = rowOf(group, goal);
+      const floor = byLabel.get(goal?.floor ?? "");
+      return goal === null || floor === undefined ? row : besideFloor(goal, row, rowOf(floor, goal));
+    }),
   );
+}
+
+/** A floor is the least where less is better, and the most where more is. */
+function besideFloor({ of, is }: Goal, row: Row, floor: Row): Row {
+  const [reached, limit] = [row[of], floor[of]];
+  if (reached === null || limit === null) return row;
+  return { ...row, ofFloor: rounded(is === ">=" ? reached / limit : limit / reached) };
 }
 
 function keyOf(variant: string, name: string): string {

@@ -51,8 +51,19 @@ export function times(ratio: number | null): string {
   return ratio === null ? "" : `${readable(ratio)} ×`;
 }
 
-export function verdict({ met }: Pick<Row, "met">): string {
-  return met === null ? "" : met ? "yes" : "NO";
+/** What can be asked of whoever has a goal beyond its floor. */
+const SHARE_OF_FLOOR = 0.9;
+
+/** Whether a goal that is not met is beyond what is possible here, of which enough was reached. */
+export function isAtFloor({ met, ofFloor }: Pick<Row, "met" | "ofFloor">): boolean {
+  return met === false && ofFloor !== undefined && ofFloor >= SHARE_OF_FLOOR;
+}
+
+export function verdict(row: Pick<Row, "met" | "ofFloor">): string {
+  if (row.met === null) return "";
+  if (row.met) return "yes";
+  const share = row.ofFloor === undefined ? "" : ` (${readable(Math.round(row.ofFloor * 100))} % of the floor)`;
+  return `${isAtFloor(row) ? "at its limit" : "NO"}${share}`;
 }
 
 export function readable(value: number): string {

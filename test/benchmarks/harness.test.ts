@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { type Bench, type Goal, takeReadings, type TakenReading } from "../../benchmarks/bench.js";
 import { median, missing, quantile, type Row, rounded, toRows } from "../../benchmarks/rows.js";
-import { toTable } from "../../benchmarks/table.js";
+import { toTable, verdict } from "../../benchmarks/table.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -72,6 +72,28 @@ describe("rows", () => {
     const [plain, other] = rowsOf(goals.slice(1), ...taken);
     expect(plain).toMatchObject({ against: "theirs", ratio: 2, goal: null });
     expect(other).toMatchObject({ against: "others", ratio: 4, met: false });
+  });
+
+  describe("beside a floor", () => {
+    const faster: Goal = { of: "ratio", is: ">=", limit: 5, floor: "limit, rate" };
+    const shorter: Goal = { of: "value", is: "<=", limit: 100, floor: "limit, rate" };
+    it.each([
+      [faster, 300, 400, 0.75, "NO (75 % of the floor)"],
+      [faster, 360, 400, 0.9, "at its limit (90 % of the floor)"],
+      [faster, 500, 400, 1.25, "yes"],
+      [shorter, 200, 190, 0.95, "at its limit (95 % of the floor)"],
+      [shorter, 200, 120, 0.6, "NO (60 % of the floor)"],
+    ])("%o with %d against %d reaches %d of it: %s", (goal, ours, limit, ofFloor, text) => {
+      const [row, other] = rowsOf(goal, readings("ours", ours), readings("limit", limit), readings("theirs", 100));
+      expect(row).toMatchObject({ ofFloor });
+      expect(verdict(row as Row)).toBe(text);
+      expect(other).not.toHaveProperty("ofFloor");
+    });
+
+    it("that was not measured, nothing is said of it", () => {
+      const [row] = rowsOf(faster, readings("ours", 300), readings("theirs", 100));
+      expect(verdict(row as Row)).toBe("NO");
+    });
   });
 
   it("tell what was promised and not measured", () => {
