@@ -20,6 +20,9 @@ export type Random = () => number;
 
 const ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";
 
+/** Before all time, for what has never happened: V8 boxes what is no small integer, in each of many objects. */
+export const NEVER_MS = -(2 ** 30);
+
 /** A random identifier of `length` characters of [0-9a-z]. */
 export function randomId(random: Random, length: number): string {
   let id = "";

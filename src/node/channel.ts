@@ -8,7 +8,7 @@
  * H5. After `close` nothing is sent or delivered and no timer is left.
  */
 import { encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
-import type { Clock } from "../health/clock.js";
+import { type Clock, NEVER_MS } from "../health/clock.js";
 import { UNSEQUENCED } from "../protocol/layouts.js";
 import type { Frame, Message, UnknownMessage } from "../protocol/messages.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
@@ -61,7 +61,7 @@ const NOTHING_OUTGOING: Message[] = [];
 export class Channel implements AlarmPort, SequencePort {
   readonly session: string;
   /** When we last sent anything, for heartbeat suppression. */
-  lastSentMs = -Infinity;
+  lastSentMs = NEVER_MS;
   /** Calls that the peer takes in all; never shrinks. */
   peerCredit = 0;
   readonly #version: number;
@@ -74,10 +74,10 @@ export class Channel implements AlarmPort, SequencePort {
   #flushScheduled = false;
   /** Made for the first message that is to be acknowledged. */
   #alarm: Alarm | null = null;
-  /** When a bare acknowledgement is due; Infinity while none is owed. */
-  #ackAtMs = Infinity;
-  /** When the oldest unacknowledged message is due again; Infinity while none was written. */
-  #retransmitAtMs = Infinity;
+  /** When a bare acknowledgement is due; null while none is owed. */
+  #ackAtMs: number | null = null;
+  /** When the oldest unacknowledged message is due again; null while none was written. */
+  #retransmitAtMs: number | null = null;
   #retransmitMs = RETRANSMIT_MIN_MS;
   /** While recovering from a loss: the last number sent before it was noticed. */
   #recoverUntil = 0;
@@ -232,7 +232,7 @@ export class Channel implements AlarmPort, SequencePort {
   #write(messages: readonly Message[], sequenced: boolean): void {
     const frame = encodeFrame(this.#header(messages));
     this.lastSentMs = this.clock.now();
-    this.#ackAtMs = Infinity;
+    this.#ackAtMs = null;
     if (sequenced) this.#awaitAck();
     this.#port.publish(frame, sequenced ? FRAME_TTL_MS : 0);
   }
@@ -288,7 +288,7 @@ export class Channel implements AlarmPort, SequencePort {
   #takeAck(ack: number): void {
     if (!this.#unacked.acknowledge(ack)) return;
     this.#retransmitMs = RETRANSMIT_MIN_MS;
-    this.#retransmitAtMs = Infinity;
+    this.#retransmitAtMs = null;
     if (this.#unacked.size === 0) return;
     // A partial acknowledgement during recovery names the next gap: fill it now rather than after a timeout.
     if (ack < this.#recoverUntil) this.#retransmit();
@@ -303,23 +303,23 @@ export class Channel implements AlarmPort, SequencePort {
   #retransmit(): void {
     const { oldest } = this.#unacked;
     if (oldest === null || this.#closed) return;
-    this.#retransmitAtMs = Infinity;
+    this.#retransmitAtMs = null;
     this.#enqueue(oldest);
   }
 
   #awaitAck(): void {
-    if (this.#retransmitAtMs !== Infinity || this.#unacked.size === 0) return;
+    if (this.#retransmitAtMs !== null || this.#unacked.size === 0) return;
     this.#retransmitAtMs = this.clock.now() + this.#retransmitMs;
     this.#wakeAt(this.#retransmitAtMs);
   }
 
   #oweAck(): void {
-    if (this.#ackAtMs === Infinity) this.#ackAtMs = this.clock.now() + ACK_DELAY_MS;
+    this.#ackAtMs ??= this.clock.now() + ACK_DELAY_MS;
   }
 
   /** What was answered at once is acknowledged by the answer, which is about to be written. */
   #awaitAnswer(): void {
-    if (this.#ackAtMs !== Infinity && this.#outgoing.length === 0 && !this.#closed) this.#wakeAt(this.#ackAtMs);
+    if (this.#ackAtMs !== null && this.#outgoing.length === 0 && !this.#closed) this.#wakeAt(this.#ackAtMs);
   }
 
   #wakeAt(atMs: number): void {
@@ -329,15 +329,15 @@ export class Channel implements AlarmPort, SequencePort {
 
   /** Acknowledges or retransmits what is due. */
   wake(nowMs: number): number {
-    if (nowMs >= this.#ackAtMs) {
-      this.#ackAtMs = Infinity;
+    if (this.#ackAtMs !== null && nowMs >= this.#ackAtMs) {
+      this.#ackAtMs = null;
       this.acknowledge();
     }
-    if (nowMs >= this.#retransmitAtMs) {
-      this.#retransmitAtMs = Infinity;
+    if (this.#retransmitAtMs !== null && nowMs >= this.#retransmitAtMs) {
+      this.#retransmitAtMs = null;
       this.#retransmitMs = Math.min(RETRANSMIT_MAX_MS, this.#retransmitMs * 2);
       this.#startRecovery();
     }
-    return Math.min(this.#ackAtMs, this.#retransmitAtMs);
+    return Math.min(this.#ackAtMs ?? Infinity, this.#retransmitAtMs ?? Infinity);
   }
 }

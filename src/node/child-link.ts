@@ -15,13 +15,13 @@ import {
 import type { Epoch } from "../../machines/epoch.js";
 import { type LinkEventType, type LinkState, linkTable } from "../../machines/link.js";
 import { NO_TAKEOVERS } from "../../machines/takeover-limit.js";
-import type { Clock } from "../health/clock.js";
+import { type Clock, NEVER_MS } from "../health/clock.js";
 import type { CommandRun, Frame, Message, Meta, StatusReport, UnknownMessage } from "../protocol/messages.js";
 import { downSubject } from "../protocol/subjects.js";
 import { CallTable, type CallTablePort, type OutgoingCall } from "./call-table.js";
 import { Channel, type ChannelPort } from "./channel.js";
-import type { NodeCore } from "./core.js";
-import { sharedReport } from "./shared-report.js";
+import { type NodeCore, UNJUDGED } from "./core.js";
+import { type Report, sharedReport } from "./shared-report.js";
 
 /** A session offered to a process that announced itself; it counts only once that process uses it. */
 export interface Offer {
@@ -89,7 +89,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   detector: Detector | null = null;
   /** The child runs in our thread: it cannot die without us. */
   isLocal = false;
-  report: Readonly<StatusReport> | null = null;
+  report: Report | null = null;
   reportAtMs = 0;
   /** Requests of this session that arrived. */
   requestsTaken = 0;
@@ -139,7 +139,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   }
 
   get lastSentMs(): number {
-    return this.channel?.lastSentMs ?? -Infinity;
+    return this.channel?.lastSentMs ?? NEVER_MS;
   }
 
   /** Sends within the session; without one the message is dropped. */
@@ -166,7 +166,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
     this.requestsTaken = 0;
     this.broadcastAck = offer.broadcastStart;
     this.isLocal = core.isLocal(offer.boot);
-    this.detector = createDetector(core.now(), core.options.heartbeat.minMs);
+    this.detector = this.isLocal ? UNJUDGED : createDetector(core.now(), core.options.heartbeat.minMs);
     const { version, session: opened } = offer;
     this.channel = new Channel(this, { version, session: opened, broadcastStart: 0 });
     this.#isReady = false;

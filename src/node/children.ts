@@ -154,9 +154,7 @@ export class Children implements ChildLinkPort {
 
   listen(): void {
     const { transport } = this.core.options;
-    this.#subscription ??= transport.subscribe(childrenSubject(transport, this.core.path), (payload, subject) =>
-      this.#receive(payload, senderId(subject)),
-    );
+    this.#subscription ??= transport.subscribe(childrenSubject(transport, this.core.path), this.#hear.bind(this));
   }
 
   /** When every open child was last sent something: the oldest such time; null without open children. */
@@ -291,6 +289,10 @@ export class Children implements ChildLinkPort {
   }
 
   // What arrives
+
+  #hear(payload: Uint8Array, subject: string): void {
+    this.#receive(payload, senderId(subject));
+  }
 
   #receive(payload: Uint8Array, id: string): void {
     const decoded = decodeFrame(payload, "up");

@@ -22,6 +22,7 @@ import {
 } from "../../machines/coordination.js";
 import type { Clock } from "../health/clock.js";
 import { rethrowLater } from "../transport/subscriptions.js";
+import { letGoOfOptions, letGoOfRoom, listenLightly } from "./light-actor.js";
 import type { ResolvedNodeOptions } from "./options.js";
 
 /** Who carries out what the machine emits. */
@@ -43,7 +44,8 @@ export class CoordinationRun {
     this.#host = inspect === null ? hostWithRoom(clock) : null;
     const system = inspect === null ? { parent: this.#host as Host } : { clock: xstateClock(clock), inspect };
     this.#actor = createActor(coordinationMachine, { id, input, ...system });
-    this.#actor.on("*", (effect) => port.emitted(effect));
+    if (this.#host === null) this.#actor.on("*", (effect) => port.emitted(effect));
+    else listenLightly<CoordinationEffect>(this.#actor, (effect) => port.emitted(effect));
   }
 
   get state(): CoordinationState {
@@ -56,12 +58,13 @@ export class CoordinationRun {
 
   start(): void {
     this.#actor.start();
-    // They are read no more, unless a snapshot is persisted; each actor's have a hidden class of their own, of 0.5 kB.
-    if (this.#host !== null) this.#actor.options = NO_OPTIONS;
+    if (this.#host !== null) letGoOfOptions(this.#actor);
+    letGoOfRoom(this.#actor);
   }
 
   send(event: CoordinationEvent): void {
     if (this.#actor.getSnapshot().status === "active") this.#actor.send(event);
+    letGoOfRoom(this.#actor);
   }
 
   stop(): void {
@@ -70,9 +73,7 @@ export class CoordinationRun {
   }
 }
 
-type CoordinationActor = Actor<typeof coordinationMachine>;
-
-const NO_OPTIONS = {} as CoordinationActor["options"];
+export type CoordinationActor = Actor<typeof coordinationMachine>;
 
 type HostEvent =
   | { readonly type: "actor.stop"; readonly actor: CoordinationActor }

@@ -1,5 +1,6 @@
 /** What all parts of one node share. */
 import type { Epoch } from "../../machines/epoch.js";
+import { createDetector, type Detector } from "../../machines/failure-detector.js";
 import { TransportClosedError } from "../errors.js";
 import { improve, worsen } from "../../machines/local-health.js";
 import { randomId } from "../health/clock.js";
@@ -29,6 +30,9 @@ export interface CoreOwner {
   /** The transport turned out to be closed; told once. */
   transportClosed(): void;
 }
+
+/** The detector of all links within a thread, by which nobody is judged. */
+export const UNJUDGED: Detector = createDetector(0, 0);
 
 export class NodeCore {
   readonly options: ResolvedNodeOptions;

@@ -4,6 +4,7 @@
  * A process that was stopped may have been replaced meanwhile. Before it starts anything, its parent must have
  * acknowledged a message that it sent after it woke; a parent that has replaced it answers that it is fenced.
  */
+import { NEVER_MS } from "../health/clock.js";
 import type { NodeCore } from "./core.js";
 import type { Pulse } from "./pulse.js";
 import type { Uplink } from "./uplink.js";
@@ -23,7 +24,7 @@ export class Lease {
   /** Number of the message that the parent must acknowledge first; 0 when it need not. */
   #confirmingSeq = 0;
   /** When the parent was asked last. */
-  #askedAtMs = -Infinity;
+  #askedAtMs = NEVER_MS;
   /** While there was no session to ask in. */
   #hasStoodStill = false;
 

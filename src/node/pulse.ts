@@ -49,11 +49,12 @@ export class Pulse {
   #timer: Timer | null = null;
   /** When the timer was to fire; Infinity while stopped. */
   #dueAtMs = Infinity;
-  readonly #onTimer = (): void => this.#wake();
+  readonly #onTimer: () => void;
 
   constructor(port: PulsePort) {
     this.#core = port.core;
     this.#port = port;
+    this.#onTimer = this.#wake.bind(this);
     this.#childrenMs = port.core.options.heartbeat.minMs;
     this.#uplinkMs = port.core.options.heartbeat.minMs;
   }

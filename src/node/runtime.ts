@@ -230,7 +230,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
     this.phase = "running";
     transport.locals?.add(this.core.boot);
     this.core.ownedBy(this);
-    this.#connection = transport.onConnection((connected) => this.#connectionChanged(connected));
+    this.#connection = transport.onConnection(this.#connectionChanged.bind(this));
     this.children.listen();
     this.coordinator.start();
     this.pulse.quicken();

@@ -33,7 +33,7 @@ import { broadcastSubject, downSubject, upSubject } from "../protocol/subjects.j
 import type { Subscription } from "../transport/transport.js";
 import { Announcer, type AnnouncerPort } from "./announcer.js";
 import { Channel, type ChannelPort } from "./channel.js";
-import type { NodeCore } from "./core.js";
+import { type NodeCore, UNJUDGED } from "./core.js";
 import { RateLimit } from "./rate-limit.js";
 
 export interface UplinkPort {
@@ -128,9 +128,9 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   listen(): void {
     const { transport } = this.#core.options;
     const { path } = this.#core;
-    this.#down = transport.subscribe(downSubject(transport, path), (payload) => this.#receive(payload));
+    this.#down = transport.subscribe(downSubject(transport, path), this.#receive.bind(this));
     const all = broadcastSubject(transport, this.#parentPath);
-    this.#broadcasts = transport.subscribe(all, (payload) => this.#receiveBroadcast(payload));
+    this.#broadcasts = transport.subscribe(all, this.#receiveBroadcast.bind(this));
   }
 
   // Of the channel and of the announcer
@@ -434,7 +434,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     this.session = message.session;
     this.#core.epoch = message.epoch;
     this.#isSilent = false;
-    this.#detector = createDetector(this.#core.now(), 0);
+    this.#detector = this.isLocal ? UNJUDGED : createDetector(this.#core.now(), 0);
     this.notePromise(message.nextInMs);
     const { version, session, broadcastSeq } = message;
     this.channel = new Channel(this, { version, session, broadcastStart: broadcastSeq });

@@ -2,7 +2,8 @@
 import { type CoordinationState, type DegradedReason } from "../../machines/coordination.js";
 import { formatEpoch } from "../../machines/epoch.js";
 import type { LinkState } from "../../machines/link.js";
-import { REASON_CHILDREN, REASON_UPLINK, STATES, type StatusReport } from "../protocol/messages.js";
+import type { Report } from "./shared-report.js";
+import { REASON_CHILDREN, REASON_UPLINK, STATES } from "../protocol/messages.js";
 import type { ChildLink } from "./child-link.js";
 import type { Children } from "./children.js";
 
@@ -73,7 +74,7 @@ export function childView(link: ChildLink, nowMs: number): ChildView {
   };
 }
 
-function toStatus(report: StatusReport): ChildStatus {
+function toStatus(report: Report): ChildStatus {
   const { running, queued, nodes, available, localHealth, syncVersion } = report;
   return {
     state: STATES[report.state] ?? "DISCONNECTED",
