@@ -8,7 +8,7 @@
  */
 import type { Clock } from "../health/clock.js";
 import type { Meta } from "../protocol/messages.js";
-import { decodePayload, encodePayload } from "../protocol/payload.js";
+import { decodePayload, encodeKept, encodePayload } from "../protocol/payload.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { type Call, type CallSink, completed, type Outcome, refused, uncompleted } from "./call.js";
 import { OutcomeCache } from "./outcome-cache.js";
@@ -264,7 +264,7 @@ export class Executor implements AlarmPort {
 
   #encodeResult(result: unknown): Outcome {
     try {
-      const output = encodePayload(result, "result");
+      const output = encodeKept(result, "result");
       if (output.length <= this.#options.maxResultBytes()) return completed(output);
       return uncompleted("failed", "RESULT_NOT_SENDABLE", `the result of ${output.length} bytes exceeds the transport`);
     } catch (error) {

@@ -25,7 +25,8 @@ export class RelayMemory {
   /** The outcome of a call that last arrived in this session. One that never started leaves nothing to remember. */
   note(id: string, outcome: Outcome, session: number | string): void {
     if (outcome.status === "notStarted") return;
-    const remembered = { ...outcome, session, isSpent: false };
+    // A copy: the answer is a view of all that came with it.
+    const remembered = { ...outcome, output: new Uint8Array(outcome.output), session, isSpent: false };
     const spent = this.#outcomes.get(id);
     if (spent === undefined) this.#outcomes.set(id, remembered);
     else Object.assign(spent, remembered);

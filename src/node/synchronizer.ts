@@ -3,7 +3,7 @@
  *
  * Only the latest version matters: several changes within a turn are sent once, and only to children that are behind.
  */
-import { decodePayload, encodePayload } from "../protocol/payload.js";
+import { decodePayload, encodeKept } from "../protocol/payload.js";
 import { PayloadTooLargeError } from "../errors.js";
 import type { SyncFull } from "../protocol/messages.js";
 import type { ChildLink } from "./child-link.js";
@@ -57,7 +57,7 @@ export class Synchronizer {
    * @throws UnsupportedPayloadError, PayloadTooLargeError
    */
   publish(document: unknown): number {
-    const bytes = encodePayload(document, "document");
+    const bytes = encodeKept(document, "document");
     if (bytes.length > this.#core.maxBodyBytes())
       throw new PayloadTooLargeError(bytes.length, this.#core.maxBodyBytes());
     this.#document = bytes;

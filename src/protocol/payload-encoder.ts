@@ -23,19 +23,22 @@ export interface Fault {
   readonly rule: string;
 }
 
-const shared = new Writer();
-let isShared = false;
+/** Its payloads share slabs: it is for such as live about equally long. */
+export class PayloadEncoder {
+  readonly #writer = new Writer();
+  #isWriting = false;
 
-/** The bytes of a value, or the first fault in it. */
-export function encodeValue(value: unknown): Uint8Array | Fault {
-  // A getter of the value may send something itself.
-  const writer = isShared ? new Writer() : shared;
-  isShared = true;
-  try {
-    return write(writer, value, 0) ?? writer.take();
-  } finally {
-    writer.discard();
-    if (writer === shared) isShared = false;
+  /** The bytes of a value, or the first fault in it. */
+  encode(value: unknown): Uint8Array | Fault {
+    // A getter of the value may send something itself.
+    if (this.#isWriting) return new PayloadEncoder().encode(value);
+    this.#isWriting = true;
+    try {
+      return write(this.#writer, value, 0) ?? this.#writer.take();
+    } finally {
+      this.#writer.discard();
+      this.#isWriting = false;
+    }
   }
 }
 

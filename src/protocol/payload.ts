@@ -7,12 +7,15 @@
 import { Packr } from "msgpackr";
 import { UnsupportedPayloadError } from "../errors.js";
 import { decodeValue } from "./payload-decoder.js";
-import { encodeValue } from "./payload-encoder.js";
+import { PayloadEncoder } from "./payload-encoder.js";
 import { UNREADABLE } from "./reader.js";
 import { survey } from "./well-formed.js";
 
 /** Without `useToJSON: false` it would call the property `toJSON` of data that also has a property `constructor`, or no prototype. */
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, useToJSON: false });
+
+const sent = new PayloadEncoder();
+const kept = new PayloadEncoder();
 
 const PAYLOADS = { allowTimestamps: true };
 
@@ -20,14 +23,23 @@ const PAYLOADS = { allowTimestamps: true };
 export const UNDEFINED_PAYLOAD = new Uint8Array(0);
 
 /**
- * Encodes a payload.
+ * Encodes a payload that is let go once it has arrived.
  *
  * @param field how errors name the value, for example "input"
  * @throws UnsupportedPayloadError naming the path of the first part that cannot travel
  */
 export function encodePayload(value: unknown, field: string): Uint8Array {
+  return encodeBy(sent, value, field);
+}
+
+/** As `encodePayload`, for what is kept for long: it keeps none of the other payloads alive. */
+export function encodeKept(value: unknown, field: string): Uint8Array {
+  return encodeBy(kept, value, field);
+}
+
+function encodeBy(encoder: PayloadEncoder, value: unknown, field: string): Uint8Array {
   if (value === undefined) return UNDEFINED_PAYLOAD;
-  const encoded = encodeValue(value);
+  const encoded = encoder.encode(value);
   if (encoded instanceof Uint8Array) return encoded;
   throw new UnsupportedPayloadError(`${field}${encoded.place}`, encoded.rule);
 }

@@ -5,7 +5,7 @@ import { Packr } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import { UnsupportedPayloadError } from "../../src/errors.js";
 import { decodeValue } from "../../src/protocol/payload-decoder.js";
-import { decodePayload, encodePayload, UNDEFINED_PAYLOAD } from "../../src/protocol/payload.js";
+import { decodePayload, encodeKept, encodePayload, UNDEFINED_PAYLOAD } from "../../src/protocol/payload.js";
 import { UNREADABLE } from "../../src/protocol/reader.js";
 import { isWellFormed } from "../../src/protocol/well-formed.js";
 import { plain } from "./arbitraries.js";
@@ -246,6 +246,14 @@ it.each([0, 31, 32, 63, 64, 255, 256, 0xffff, 0x1_0000])(
     }
   },
 );
+
+it("that is kept for long shares no memory with those that pass", () => {
+  const slabs = new Set(Array.from({ length: 1_000 }, (_, i) => encodePayload({ passing: i }, "input").buffer));
+  const kept = Array.from({ length: 1_000 }, (_, i) => encodeKept({ kept: i }, "result"));
+  for (const { buffer } of kept) expect(slabs.has(buffer)).toBe(false);
+  expect(kept.map((bytes) => decodePayload(bytes, "result"))).toEqual(kept.map((_, i) => ({ kept: i })));
+  expect(() => encodeKept(Symbol("s"), "result")).toThrow("result is of type symbol");
+});
 
 describe("a getter of a payload", () => {
   it("may send something itself", () => {
