@@ -258,10 +258,13 @@ export class Reader {
   }
 
   #decodeText(start: number, end: number): string {
-    const { buffer, byteOffset, length } = this.#bytes;
-    this.#buffer ??= Buffer.from(buffer, byteOffset, length);
+    this.#buffer ??= asBuffer(this.#bytes);
     return this.#buffer.toString("utf8", start, end);
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Ids and names, without a call into the runtime: one that reads sixteen characters, of which the surplus is cut off. */
