@@ -6,9 +6,16 @@ import { answerParent, programInput, reportToParent } from "./child-process.js";
 import { heapBytes } from "./heap.js";
 import type { WorkerReport } from "./overload-load.js";
 
-const { servers, concurrency, waitMs, computeMs } = programInput() as {
+const {
+  servers,
+  concurrency,
+  queueMax = 1_024,
+  waitMs,
+  computeMs,
+} = programInput() as {
   readonly servers: string;
   readonly concurrency: number;
+  readonly queueMax?: number;
   readonly waitMs: number;
   readonly computeMs: number;
 };
@@ -45,7 +52,7 @@ async function work({ number }: { readonly number: number }): Promise<number> {
 }
 
 const transport = await connectNats({ servers, tree: "bench" });
-const node = createNode({ path: "bench.worker", transport, concurrency, commands: { work } });
+const node = createNode({ path: "bench.worker", transport, concurrency, queueMax, commands: { work } });
 await node.start();
 await node.until("SYNCHRONIZED");
 answerParent((): WorkerReport => {
