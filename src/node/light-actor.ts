@@ -1,13 +1,14 @@
 /**
  * What an idle node's actor can do without, as there may be a hundred thousand: 1.1 kB of what XState gives each. All of it
- * is private to XState, so that it is only for actors that nobody but us holds.
+ * is private to XState, so that it is only for actors that nobody but us holds. Where a version of XState has it otherwise,
+ * an actor keeps it.
  */
 import type { AnyActor } from "xstate";
 
 interface Internals<Emitted> {
   observers: ReadonlySet<unknown>;
   eventListeners: Pick<Listener<Emitted>, "get" | "clear">;
-  [DEFERRED]: readonly unknown[];
+  [DEFERRED]?: readonly unknown[];
 }
 
 const DEFERRED = "_deferred";
@@ -41,6 +42,7 @@ class Listener<Emitted> {
 /** Instead of `actor.on("*", listen)`; from now on nobody else can listen or subscribe. */
 export function listenLightly<Emitted>(actor: AnyActor, listen: Listen<Emitted>): void {
   const internals = actor as unknown as Internals<Emitted>;
+  if (!(internals.eventListeners instanceof Map)) return void actor.on("*", (emitted) => listen(emitted as Emitted));
   internals.observers = NO_OBSERVERS;
   internals.eventListeners = new Listener(listen);
 }
@@ -53,5 +55,5 @@ export function letGoOfOptions(actor: AnyActor): void {
 /** Between two events: an array that was filled once keeps room for seventeen. */
 export function letGoOfRoom(actor: AnyActor): void {
   const internals = actor as unknown as Internals<unknown>;
-  if (internals[DEFERRED].length === 0) internals[DEFERRED] = [];
+  if (internals[DEFERRED]?.length === 0) internals[DEFERRED] = [];
 }

@@ -18,8 +18,8 @@ import { Writer } from "./writer.js";
 /** For `meta`, the only map; `useToJSON: false` because an entry of that name is data. */
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, useToJSON: false });
 
-/** One for all frames: it keeps its room. */
-const writer = new Writer();
+/** One for all frames, of which the largest usual ones take a quarter of its slabs; nobody keeps them. */
+const writer = new Writer(65_536);
 
 /** Most messages of one frame. */
 export const FRAME_MESSAGES_MAX = 1024;

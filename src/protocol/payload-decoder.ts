@@ -12,8 +12,12 @@ import { DEPTH_MAX } from "./well-formed.js";
 /** A name that was met before. */
 interface Name {
   readonly text: string;
-  /** Of the last object whose first property it was. */
+  /** Short, and of ASCII: it is compared byte by byte when it may come again. */
+  readonly isPlain: boolean;
+  /** Of an object whose first property it was. */
   shape: Shape | null;
+  /** Objects that began with it since one had that shape. */
+  misses: number;
 }
 
 interface Shape {
@@ -24,10 +28,12 @@ interface Shape {
 
 type Fields = Record<string, unknown>;
 
-/** A power of two; together they hold half a megabyte at most. */
+/** Of at most 31 bytes each; with their shapes they hold a few megabytes at most. */
 const NAMES_KEPT = 1_024;
 /** Properties of an object that is remembered. */
 const SHAPE_MAX = 32;
+/** After so many misses in a row, objects that begin with a name are taken to have nothing in common. */
+const MISSES_MAX = 8;
 
 const names: (Name | undefined)[] = Array.from({ length: NAMES_KEPT });
 
@@ -102,10 +108,10 @@ function readMap(depth: number): Fields {
   const first = readName();
   const { shape } = first;
   if (shape === null || shape.names.length !== entries) return readNewMap(first, entries, depth);
-  return readKnownMap(shape, depth);
+  return readKnownMap(first, shape, depth);
 }
 
-function readKnownMap({ names: known, blank }: Shape, depth: number): Fields {
+function readKnownMap(first: Name, { names: known, blank }: Shape, depth: number): Fields {
   const fields = { ...blank };
   const { length } = known;
   for (let i = 0; i < length; i++) {
@@ -113,6 +119,7 @@ function readKnownMap({ names: known, blank }: Shape, depth: number): Fields {
     if (i > 0 && !reader.isText(text)) return readOtherMap(fields, known.slice(0, i), length, depth);
     fields[text] = read(depth + 1);
   }
+  first.misses = 0;
   return fields;
 }
 
@@ -136,8 +143,21 @@ function readRest(fields: Fields, met: Name[], entries: number, depth: number): 
     met.push(name);
     fields[name.text] = read(depth + 1);
   }
-  if (entries <= SHAPE_MAX) (met[0] as Name).shape = toShape(met);
+  remember(met);
   return fields;
+}
+
+/** A shape is replaced at every second miss, so that two kinds of objects that take turns do not displace each other. */
+function remember(met: readonly Name[]): void {
+  const [first] = met as readonly [Name];
+  const isNext = first.shape === null || first.misses % 2 === 1;
+  if (first.misses < MISSES_MAX && isNext) first.shape = isRecurring(met) ? toShape(met) : null;
+  else if (first.misses >= MISSES_MAX) first.shape = null;
+  first.misses++;
+}
+
+function isRecurring(met: readonly Name[]): boolean {
+  return met.length <= SHAPE_MAX && met.every(({ isPlain }) => isPlain);
 }
 
 /**
@@ -152,12 +172,13 @@ function toShape(met: readonly Name[]): Shape {
 
 function readName(): Name {
   const hash = reader.hash();
-  if (hash === -1) return { text: readNameText(), shape: null };
+  if (hash === -1) return { text: readNameText(), isPlain: false, shape: null, misses: 0 };
   const place = hash % NAMES_KEPT;
   const known = names[place];
   if (known !== undefined && reader.isText(known.text)) return known;
-  const name = { text: readNameText(), shape: null };
-  if (isAscii(name.text)) names[place] = name;
+  const text = readNameText();
+  const name = { text, isPlain: isAscii(text), shape: null, misses: 0 };
+  if (name.isPlain) names[place] = name;
   return name;
 }
 

@@ -8,7 +8,8 @@ import { Packr } from "msgpackr";
 import { DEPTH_MAX } from "./well-formed.js";
 import { Writer } from "./writer.js";
 
-const packr = new Packr({ useRecords: false });
+/** Without `useToJSON: false` it would send what a subclass of Date says instead. */
+const packr = new Packr({ useRecords: false, useToJSON: false });
 
 /** Levels of a payload; one less than the check on arrival allows. */
 const PAYLOAD_DEPTH_MAX = DEPTH_MAX - 1;

@@ -8,7 +8,6 @@ import { Packr } from "msgpackr";
 import { UnsupportedPayloadError } from "../errors.js";
 import { decodeValue } from "./payload-decoder.js";
 import { PayloadEncoder } from "./payload-encoder.js";
-import { UNREADABLE } from "./reader.js";
 import { survey } from "./well-formed.js";
 
 /** Without `useToJSON: false` it would call the property `toJSON` of data that also has a property `constructor`, or no prototype. */
@@ -53,8 +52,8 @@ export function decodePayload(bytes: Uint8Array, field: string): unknown {
   if (bytes.length === 0) return undefined;
   try {
     return decodeValue(bytes);
-  } catch (error) {
-    if (error !== UNREADABLE) throw error;
+  } catch {
+    // Other types, no payload, or names that cannot be set since somebody has frozen what all objects inherit.
     return decodeRarely(bytes, field);
   }
 }

@@ -12,6 +12,9 @@ const SHORT_TEXT = 16;
 
 const ENVELOPES = { allowTimestamps: false };
 
+/** What a header of one byte can tell of a text's length. */
+const NAME_BYTES_MAX = 31;
+
 /** For the last characters of the bytes: `shortText` reads sixteen, and reading beyond the end is slow. */
 const lastText = new Uint8Array(SHORT_TEXT);
 
@@ -131,7 +134,7 @@ export class Reader {
   hash(): number {
     const bytes = this.#bytes;
     const length = (bytes[this.#at] as number) - 0xa0;
-    if (length < 0 || length > 31 || length >= bytes.length - this.#at) return -1;
+    if (length < 0 || length > NAME_BYTES_MAX || length >= bytes.length - this.#at) return -1;
     let hash = length;
     const end = this.#at + length;
     for (let at = this.#at + 1; at <= end; at++) hash = (Math.imul(hash, 31) + (bytes[at] as number)) | 0;

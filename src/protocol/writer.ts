@@ -6,6 +6,7 @@
  * long keeps a slab, and copies it instead.
  */
 const SLAB_BYTES = 16_384;
+const NOTHING = Buffer.alloc(0);
 /** What a header or number takes at most, bytes. */
 const HEADER_BYTES = 9;
 const SHORT_TEXT = 31;
@@ -14,21 +15,33 @@ const COPIED_TEXT = 63;
 const SHORT_MAP = 0x0f;
 
 export class Writer {
-  #bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  readonly #slabBytes: number;
+  #bytes = NOTHING;
   /** Where that begins which was not taken yet. */
   #start = 0;
   #at = 0;
+
+  constructor(slabBytes = SLAB_BYTES) {
+    this.#slabBytes = slabBytes;
+  }
 
   /** What was written since the last call. */
   take(): Uint8Array {
     const taken = new Uint8Array(this.#bytes.buffer, this.#start, this.#at - this.#start);
     this.#start = this.#at;
+    // The next one, which may be small and kept for long, is not to hold what a large one needed.
+    if (this.#bytes.length > this.#slabBytes) this.#release();
     return taken;
   }
 
   /** Forgets what was written since. */
   discard(): void {
     this.#at = this.#start;
+  }
+
+  #release(): void {
+    this.#bytes = NOTHING;
+    this.#start = this.#at = 0;
   }
 
   list(length: number): void {
@@ -79,7 +92,7 @@ export class Writer {
   }
 
   bin(value: Uint8Array): void {
-    const { length } = value;
+    const length = lengthOf(value);
     this.#reserve(HEADER_BYTES + length);
     if (length <= 0xff) this.#header(0xc4, length, 1);
     else if (length <= 0xffff) this.#header(0xc5, length, 2);
@@ -167,10 +180,17 @@ export class Writer {
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#bytes.length) return;
     const written = this.#at - this.#start;
-    const slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, 2 * (written + bytes)));
+    const slab = Buffer.allocUnsafeSlow(Math.max(this.#slabBytes, 2 * (written + bytes)));
     slab.set(this.#bytes.subarray(this.#start, this.#at));
     this.#bytes = slab;
     this.#start = 0;
     this.#at = written;
   }
+}
+
+const length = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "length");
+
+/** How many bytes there are, whatever a subclass says: more would be somebody else's. */
+function lengthOf(bytes: Uint8Array): number {
+  return length?.get?.call(bytes) as number;
 }

@@ -214,6 +214,62 @@ describe("objects that resemble each other", () => {
     );
   });
 
+  it.each([
+    ["a name that looks like another one's bytes", { a: 1, é: 2 }, { a: 1, "Ã©": 1 }],
+    [
+      "a name whose length runs into a value",
+      { id: 1, k: Array(30).fill(0) },
+      { id: 1, [`kÜ\0\u001e${"\0".repeat(29)}`]: 7 },
+    ],
+    ["a name whose length looks like none", { id: 1, "": 0 }, { id: 1, [`\0${"x".repeat(31)}`]: 7 }],
+  ])("are not taken for each other because of %s", (_, value, other) => {
+    for (const each of [value, other, value, other, value]) expect(travel(each)).toStrictEqual(each);
+  });
+
+  it("are read as msgpackr reads them, whatever came before", () => {
+    const strange = fc.constantFrom(
+      "a",
+      "k",
+      "",
+      "é",
+      "Ã©",
+      "ÿ",
+      "\0",
+      "x".repeat(31),
+      "x".repeat(32),
+      `k${"\0".repeat(40)}`,
+    );
+    const object = fc
+      .uniqueArray(strange, { maxLength: 4 })
+      .map((keys) => Object.fromEntries(keys.map((key, i) => [key, i])));
+    const bytes = fc.oneof(
+      object.map((each) => new Uint8Array(packr.pack(each))),
+      anyMessagePack(),
+    );
+    fc.assert(
+      fc.property(fc.array(bytes, { maxLength: 12 }), (messages) => {
+        for (const message of messages) {
+          const value = unlessUnreadable(() => decodeValue(message));
+          if (value === UNREADABLE) continue;
+          expect(isDeepStrictEqual(value, plain(packr.unpack(message)))).toBe(true);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("may be of many kinds that begin alike", () => {
+    for (let round = 0; round < 30; round++) {
+      const values = [
+        { type: "a", [`f${round}`]: 1 },
+        { type: "b", g: 2 },
+        { type: "c" },
+        { type: "b", g: 2, h: round },
+      ];
+      for (const each of values) expect(travel(each)).toStrictEqual(each);
+    }
+  });
+
   it("share nothing: a user may change what arrived", () => {
     const first = travel({ a: 1, b: 2 }) as Record<string, unknown>;
     Object.assign(first, { a: "changed", c: 3 });
@@ -253,6 +309,23 @@ it("that is kept for long shares no memory with those that pass", () => {
   for (const { buffer } of kept) expect(slabs.has(buffer)).toBe(false);
   expect(kept.map((bytes) => decodePayload(bytes, "result"))).toEqual(kept.map((_, i) => ({ kept: i })));
   expect(() => encodeKept(Symbol("s"), "result")).toThrow("result is of type symbol");
+  expect(encodeKept("x".repeat(100_000), "result").length).toBe(100_005);
+  expect(encodeKept("small", "result").buffer.byteLength).toBeLessThanOrEqual(16_384);
+});
+
+it("says of a subclass what it is, and not what it says", () => {
+  class Boastful extends Uint8Array {
+    override get length(): number {
+      return 4_000;
+    }
+  }
+  class Talking extends Date {
+    override toJSON(): string {
+      return "not a date";
+    }
+  }
+  expect(travel(new Boastful(4))).toStrictEqual(new Uint8Array(4));
+  expect(travel(new Talking(5))).toStrictEqual(new Date(5));
 });
 
 describe("a getter of a payload", () => {
