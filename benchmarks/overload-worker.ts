@@ -6,16 +6,10 @@ import { answerParent, programInput, reportToParent } from "./child-process.js";
 import { heapBytes } from "./heap.js";
 import type { WorkerReport } from "./overload-load.js";
 
-const {
-  servers,
-  concurrency,
-  queueMax = 1_024,
-  waitMs,
-  computeMs,
-} = programInput() as {
+const { servers, concurrency, queueMax, waitMs, computeMs } = programInput() as {
   readonly servers: string;
   readonly concurrency: number;
-  readonly queueMax?: number;
+  readonly queueMax: number;
   readonly waitMs: number;
   readonly computeMs: number;
 };

@@ -73,7 +73,11 @@ async function stage({ operations, minutes }: BenchOptions, measure: Measure): P
 async function measureOverload(work: Work, seconds: number): Promise<readonly Reading[]> {
   await using server = await startNatsServer();
   const servers = server.url;
-  await using worker = forkProgram(new URL("overload-worker.ts", import.meta.url), { servers, ...work });
+  await using worker = forkProgram(new URL("overload-worker.ts", import.meta.url), {
+    servers,
+    queueMax: QUEUE_MAX,
+    ...work,
+  });
   await using transport = closing(await connectNats({ servers, tree: "bench" }));
   await using node = createNode({ path: "bench", transport, children: [{ id: "worker" }] });
   await node.start();

@@ -19,7 +19,7 @@ const PEAK_SECONDS = 5;
 const SHARE = 0.5;
 /** Latencies of one slice that are kept, chosen at random. */
 const SAMPLES_MAX = 1 << 16;
-/** Half a second of the load, so that a host that stands still for a moment is not taken for an overload. */
+/** Of the worker, which grants as much credit: half a second of the load, so that a host that stands still for a moment is not taken for an overload. */
 const QUEUE_MAX = 16_384;
 /** Handlers that answer at once. */
 const WORK = { concurrency: 256, queueMax: QUEUE_MAX, waitMs: 0, computeMs: 0 };
@@ -73,7 +73,7 @@ async function measureSoak(seconds: number): Promise<readonly Reading[]> {
   const servers = server.url;
   await using worker = forkProgram(new URL("overload-worker.ts", import.meta.url), { servers, ...WORK });
   await using transport = closing(await connectNats({ servers, tree: "bench" }));
-  await using node = createNode({ path: "bench", transport, children: [{ id: "worker" }], queueMax: QUEUE_MAX });
+  await using node = createNode({ path: "bench", transport, children: [{ id: "worker" }] });
   await node.start();
   await worker.message();
   await node.until("SYNCHRONIZED", { timeoutMs: 10_000 });

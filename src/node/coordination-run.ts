@@ -73,7 +73,7 @@ export class CoordinationRun {
   }
 }
 
-export type CoordinationActor = Actor<typeof coordinationMachine>;
+type CoordinationActor = Actor<typeof coordinationMachine>;
 
 type HostEvent =
   | { readonly type: "actor.stop"; readonly actor: CoordinationActor }

@@ -6,17 +6,14 @@
  *
  * Elements after the known ones are ignored, so that later versions can add some.
  */
-import { Packr } from "msgpackr";
 import type { Epoch } from "../../machines/epoch.js";
 import { type FieldType, KIND_BY_NUMBERS, LAYOUTS, layoutKey } from "./layouts.js";
 import type { Frame, Message, Meta, UnknownMessage } from "./messages.js";
+import { packr } from "./msgpack.js";
 import { isPath, PATH_LENGTH_MAX } from "./path.js";
 import { Reader, UNREADABLE } from "./reader.js";
 import { isWellFormed } from "./well-formed.js";
 import { Writer } from "./writer.js";
-
-/** For `meta`, the only map; `useToJSON: false` because an entry of that name is data. */
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, useToJSON: false });
 
 /** One for all frames, of which the largest usual ones take a quarter of its slabs; nobody keeps them. */
 const writer = new Writer(65_536);

@@ -65,7 +65,8 @@ function read(depth: number): unknown {
 function readLong(type: number, depth: number): unknown {
   switch (type) {
     case 0xc0:
-      return reader.nil() ? null : undefined;
+      reader.nil();
+      return null;
     case 0xc2:
     case 0xc3:
       return reader.bool();
@@ -150,9 +151,9 @@ function readRest(fields: Fields, met: Name[], entries: number, depth: number): 
 /** A shape is replaced at every second miss, so that two kinds of objects that take turns do not displace each other. */
 function remember(met: readonly Name[]): void {
   const [first] = met as readonly [Name];
-  const isNext = first.shape === null || first.misses % 2 === 1;
-  if (first.misses < MISSES_MAX && isNext) first.shape = isRecurring(met) ? toShape(met) : null;
-  else if (first.misses >= MISSES_MAX) first.shape = null;
+  const isItsTurn = first.shape === null || first.misses % 2 === 1;
+  if (first.misses >= MISSES_MAX) first.shape = null;
+  else if (isItsTurn) first.shape = isRecurring(met) ? toShape(met) : null;
   first.misses++;
 }
 
@@ -172,23 +173,22 @@ function toShape(met: readonly Name[]): Shape {
 
 function readName(): Name {
   const hash = reader.hash();
-  if (hash === -1) return { text: readNameText(), isPlain: false, shape: null, misses: 0 };
+  if (hash === -1) return readNewName(false);
   const place = hash % NAMES_KEPT;
   const known = names[place];
   if (known !== undefined && reader.isText(known.text)) return known;
-  const text = readNameText();
-  const name = { text, isPlain: isAscii(text), shape: null, misses: 0 };
+  const name = readNewName(true);
   if (name.isPlain) names[place] = name;
   return name;
+}
+
+function readNewName(isShort: boolean): Name {
+  const text = readNameText();
+  return { text, isPlain: isShort && Buffer.byteLength(text) === text.length, shape: null, misses: 0 };
 }
 
 function readNameText(): string {
   const text = reader.text(Infinity);
   if (text === "__proto__") throw UNREADABLE;
   return text;
-}
-
-function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
-  return true;
 }

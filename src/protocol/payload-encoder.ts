@@ -4,12 +4,9 @@
  * msgpackr needs a walk of its own for what it would send as something else, and would still be slower. Of the values that
  * JSON does not have, it encodes the dates and the bigints.
  */
-import { Packr } from "msgpackr";
+import { packr } from "./msgpack.js";
 import { DEPTH_MAX } from "./well-formed.js";
 import { Writer } from "./writer.js";
-
-/** Without `useToJSON: false` it would send what a subclass of Date says instead. */
-const packr = new Packr({ useRecords: false, useToJSON: false });
 
 /** Levels of a payload; one less than the check on arrival allows. */
 const PAYLOAD_DEPTH_MAX = DEPTH_MAX - 1;

@@ -4,14 +4,11 @@
  * Allowed are JSON values, Uint8Array, Date and 64-bit bigint. Properties that are undefined are omitted, as in JSON.
  * Everything else is refused at the call, because it would arrive as something else.
  */
-import { Packr } from "msgpackr";
 import { UnsupportedPayloadError } from "../errors.js";
+import { packr } from "./msgpack.js";
 import { decodeValue } from "./payload-decoder.js";
 import { PayloadEncoder } from "./payload-encoder.js";
 import { survey } from "./well-formed.js";
-
-/** Without `useToJSON: false` it would call the property `toJSON` of data that also has a property `constructor`, or no prototype. */
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, useToJSON: false });
 
 const sent = new PayloadEncoder();
 const kept = new PayloadEncoder();

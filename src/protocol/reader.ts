@@ -1,6 +1,6 @@
 /**
- * Reads the MessagePack types that envelopes and payloads are made of, and checks each value while it reads it: nothing is built of
- * what will be refused, and nothing is allocated for what a length only claims.
+ * Reads the MessagePack types that envelopes and payloads are made of, and checks each value while it reads it: nothing is
+ * built of what will be refused, and nothing is allocated for what a length only claims.
  */
 import { survey } from "./well-formed.js";
 
@@ -47,7 +47,7 @@ export class Reader {
 
   /** The header of an array; its elements follow, each at least one byte long. */
   list(): number {
-    const length = this.#listLength();
+    const length = this.#containerLength(0x90, 0xdc);
     this.#claim(length);
     return length;
   }
@@ -114,7 +114,7 @@ export class Reader {
 
   /** The header of a map; its entries follow, each at least two bytes long. */
   map(): number {
-    const entries = this.#mapLength();
+    const entries = this.#containerLength(0x80, 0xde);
     this.#claim(2 * entries);
     return entries;
   }
@@ -171,19 +171,12 @@ export class Reader {
     return this.#bytes[this.#at++] as number;
   }
 
-  #listLength(): number {
+  /** The length that the header of an array or map tells: in its own byte, or behind the type `wide` or the one after it. */
+  #containerLength(fixed: number, wide: number): number {
     const type = this.#byte();
-    if (type >= 0x90 && type <= 0x9f) return type & 0x0f;
-    if (type === 0xdc) return this.#big(2);
-    if (type === 0xdd) return this.#big(4);
-    throw UNREADABLE;
-  }
-
-  #mapLength(): number {
-    const type = this.#byte();
-    if (type >= 0x80 && type <= 0x8f) return type & 0x0f;
-    if (type === 0xde) return this.#big(2);
-    if (type === 0xdf) return this.#big(4);
+    if ((type & 0xf0) === fixed) return type & 0x0f;
+    if (type === wide) return this.#big(2);
+    if (type === wide + 1) return this.#big(4);
     throw UNREADABLE;
   }
 

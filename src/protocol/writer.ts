@@ -188,9 +188,9 @@ export class Writer {
   }
 }
 
-const length = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "length");
+const ownLength = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "length");
 
 /** How many bytes there are, whatever a subclass says: more would be somebody else's. */
 function lengthOf(bytes: Uint8Array): number {
-  return length?.get?.call(bytes) as number;
+  return ownLength?.get?.call(bytes) as number;
 }

@@ -1,4 +1,4 @@
-/** A connection that is silent without being closed (a dead host, a lost route, a stopped server), or that breaks before it works. */
+/** A connection that is silent without being closed (a dead host, a lost route, a stopped server), or breaks too early. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { connectNats } from "../../src/nats.js";
 import { type NatsServer, startNatsServer } from "../support/nats-server.js";
