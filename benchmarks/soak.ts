@@ -19,7 +19,7 @@ const PEAK_SECONDS = 5;
 const SHARE = 0.5;
 /** Latencies of one slice that are kept, chosen at random. */
 const SAMPLES_MAX = 1 << 16;
-/** Of the worker, which grants as much credit: half a second of the load, so that a host that stands still for a moment is not taken for an overload. */
+/** Of the worker, which grants as much credit: half a second of the load. A host that stands still is no overload. */
 const QUEUE_MAX = 16_384;
 /** Handlers that answer at once. */
 const WORK = { concurrency: 256, queueMax: QUEUE_MAX, waitMs: 0, computeMs: 0 };
