@@ -4,6 +4,9 @@ import { TimingWheel } from "./timing-wheel.js";
 
 const wheel = new TimingWheel();
 
+/** The global is looked up through a getter each time. */
+const { performance } = globalThis;
+
 export const realClock: Clock = {
   // Whole milliseconds: V8 boxes every fraction that an object holds, and timeouts come in ticks of ten.
   now: () => Math.trunc(performance.now()),

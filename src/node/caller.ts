@@ -1,5 +1,5 @@
 /** The calls that a node's user makes: commands down, fan-outs, requests up. */
-import { InvalidOptionError, NodeEndedError, WrongStateError } from "../errors.js";
+import { type CommandError, InvalidOptionError, NodeEndedError, WrongStateError } from "../errors.js";
 import { assertPath } from "../protocol/path.js";
 import type { CallSink } from "./call.js";
 import type { OutgoingCall } from "./call-table.js";
@@ -10,9 +10,11 @@ import {
   type CommandOutcome,
   Dispatch,
   type DispatchPort,
+  type DispatchTaker,
   prepareCall,
   type PreparedCall,
   type RequestOptions,
+  type Uncompleted,
 } from "./dispatch.js";
 import { completionsNeeded, type FanOut, type FanOutOptions, runFanOut } from "./fan-out.js";
 import type { NodeRuntime } from "./runtime.js";
@@ -29,11 +31,8 @@ export class Caller implements DispatchPort {
   }
 
   command<Output>(target: string, name: string, input?: unknown, options = NO_OPTIONS): Promise<Output> {
-    return new Promise((resolve, reject) =>
-      this.#command(target, name, input, options, (outcome) => {
-        if (outcome.status === "completed") resolve(outcome.value as Output);
-        else reject(reasonOf(outcome, options.signal));
-      }),
+    return new Promise((resolve: (value: Output) => void, reject) =>
+      this.#command(target, name, input, options, new ValuePromise(this, resolve, reject, options.signal)),
     );
   }
 
@@ -43,25 +42,16 @@ export class Caller implements DispatchPort {
     input?: unknown,
     options = NO_OPTIONS,
   ): Promise<CommandOutcome<Output>> {
-    return new Promise((resolve) =>
-      this.#command(target, name, input, options, (outcome) => resolve(outcome as CommandOutcome<Output>)),
+    return new Promise((resolve: (outcome: CommandOutcome<Output>) => void) =>
+      this.#command(target, name, input, options, new OutcomeTaker(this, resolve)),
     );
   }
 
-  #command(
-    target: string,
-    name: string,
-    input: unknown,
-    options: CommandOptions,
-    done: (outcome: CommandOutcome) => void,
-  ): void {
+  #command(target: string, name: string, input: unknown, options: CommandOptions, taker: DispatchTaker): void {
     const call = prepareCall(this.core, requireTarget(target), name, input, options);
     this.#requireStarted();
     const id = options.commandId ?? this.core.newCallId();
-    new Dispatch(this, call, { target, id }, (outcome) => {
-      if (outcome.status !== "completed") this.#tellUndelivered(name, outcome);
-      done(outcome);
-    }).start(options.signal);
+    new Dispatch(this, call, target, id, taker).start(options.signal);
   }
 
   fanOut<Output>(
@@ -87,22 +77,17 @@ export class Caller implements DispatchPort {
       // Targets behind one child share links on the way, so each call needs an id of its own; one broadcast has one.
       call: (target, done) => {
         const id = broadcastId ?? this.core.newCallId();
-        return new Dispatch(port, call, { target, id }, (outcome) => {
-          if (outcome.status !== "completed") this.#tellUndelivered(name, outcome);
-          done(outcome);
-        });
+        return new Dispatch(port, call, target, id, new OutcomeTaker(this, done));
       },
     });
   }
 
   request<Output>(name: string, input?: unknown, options: RequestOptions = NO_OPTIONS): Promise<Output> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve: (value: Output) => void, reject) => {
       const call = prepareCall(this.core, "", name, input, options);
       this.#requireStarted();
-      new Dispatch(this.#requestPort(), call, { target: "", id: this.core.newCallId() }, (outcome) => {
-        if (outcome.status === "completed") resolve(outcome.value as Output);
-        else reject(reasonOf(outcome, options.signal));
-      }).start(options.signal);
+      const taker = new ValuePromise(null, resolve, reject, options.signal);
+      new Dispatch(this.#requestPort(), call, "", this.core.newCallId(), taker).start(options.signal);
     });
   }
 
@@ -161,8 +146,7 @@ export class Caller implements DispatchPort {
     };
   }
 
-  #tellUndelivered(name: string, outcome: Uncompleted): void {
-    const { status, error } = outcome;
+  tellUndelivered(name: string, status: Uncompleted, error: CommandError): void {
     if (status !== "notStarted" && status !== "unknown") return;
     const { log, emitter } = this.core;
     // Users' listeners run outside of whatever settled the call.
@@ -173,11 +157,55 @@ export class Caller implements DispatchPort {
   }
 }
 
-type Uncompleted = Exclude<CommandOutcome, { readonly status: "completed" }>;
+/** Settles the promise of a value. Whoever is told besides of what was not delivered is null for requests. */
+class ValuePromise<Value> implements DispatchTaker {
+  readonly #caller: Caller | null;
+  readonly #resolve: (value: Value) => void;
+  readonly #reject: (reason: unknown) => void;
+  readonly #signal: AbortSignal | undefined;
 
-/** What a promise is rejected with. */
-function reasonOf({ status, error }: Uncompleted, signal: AbortSignal | undefined): unknown {
-  return status === "cancelled" && signal?.aborted === true ? signal.reason : error;
+  constructor(
+    caller: Caller | null,
+    resolve: (value: Value) => void,
+    reject: (reason: unknown) => void,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#caller = caller;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#signal = signal;
+  }
+
+  completed(value: unknown): void {
+    this.#resolve(value as Value);
+  }
+
+  uncompleted(status: Uncompleted, error: CommandError, { name }: Dispatch): void {
+    this.#caller?.tellUndelivered(name, status, error);
+    this.#reject(status === "cancelled" && this.#signal?.aborted === true ? this.#signal.reason : error);
+  }
+}
+
+/** Passes the outcome on as data. */
+class OutcomeTaker<Output> implements DispatchTaker {
+  readonly #caller: Caller;
+  readonly #take: (outcome: CommandOutcome<Output>) => void;
+
+  constructor(caller: Caller, take: (outcome: CommandOutcome<Output>) => void) {
+    this.#caller = caller;
+    this.#take = take;
+  }
+
+  completed(value: unknown, { path, id, attempts, durationMs }: Dispatch): void {
+    const output = value as Output;
+    this.#take({ status: "completed", target: path, commandId: id, value: output, attempts, durationMs });
+  }
+
+  uncompleted(status: Uncompleted, error: CommandError, dispatch: Dispatch): void {
+    const { path, id, attempts, durationMs } = dispatch;
+    this.#caller.tellUndelivered(dispatch.name, status, error);
+    this.#take({ status, target: path, commandId: id, error, attempts, durationMs });
+  }
 }
 
 function requireTarget(target: string): string {

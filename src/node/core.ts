@@ -5,6 +5,7 @@ import { TransportClosedError } from "../errors.js";
 import { improve, worsen } from "../../machines/local-health.js";
 import { randomId } from "../health/clock.js";
 import { FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
+import { CallIds } from "./call-ids.js";
 import { NodeEmitter } from "./events.js";
 import type { Logger, ResolvedNodeOptions } from "./options.js";
 import { Retries } from "./retries.js";
@@ -49,8 +50,7 @@ export class NodeCore {
   progress = 0;
   /** The node has ended: nothing waits any more. */
   isOver = false;
-  /** Ids given to calls. */
-  #callIds = 0;
+  #callIds: CallIds | null = null;
   #dropped: Map<string, number> | null = null;
   #logged: Set<string> | null = null;
   #waits: Set<() => void> | null = null;
@@ -103,7 +103,7 @@ export class NodeCore {
 
   /** An id that no other call of this or another node has: the boot id is ours alone. */
   newCallId(): string {
-    return `${this.boot}-${(this.#callIds++).toString(36)}`;
+    return (this.#callIds ??= new CallIds(this.boot)).next();
   }
 
   now(): number {

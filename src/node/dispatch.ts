@@ -4,7 +4,7 @@
 import { type BackoffOptions, nextBackoffMs } from "../../machines/backoff.js";
 import type { CommandStatus } from "../../machines/command.js";
 import { CommandError, type CommandErrorCode, InvalidOptionError, PayloadTooLargeError } from "../errors.js";
-import { isMeta } from "../protocol/codec.js";
+import { isMeta } from "../protocol/fields.js";
 import type { Meta } from "../protocol/messages.js";
 import { assertPath } from "../protocol/path.js";
 import { decodePayload, encodePayload } from "../protocol/payload.js";
@@ -82,6 +82,14 @@ export interface DispatchPort {
   submit(call: OutgoingCall, target: string): void;
   cancel(id: string, target: string, sink: CallSink): void;
 }
+
+/** Gets what a dispatched call came to: one of the two, once. */
+export interface DispatchTaker {
+  completed(value: unknown, dispatch: Dispatch): void;
+  uncompleted(status: Uncompleted, error: CommandError, dispatch: Dispatch): void;
+}
+
+export type Uncompleted = Exclude<CommandStatus, "completed">;
 
 const RETRY: RetryOptions = { attemptsMax: 10, baseMs: 100, maxMs: 5_000 };
 
@@ -161,17 +169,18 @@ function assertSize(core: NodeCore, { input, meta }: PreparedCall, target: strin
   if (bytes > maxBytes) throw new PayloadTooLargeError(bytes, maxBytes);
 }
 
-/** One prepared call to one target, until `done` gets its outcome: exactly once, possibly before `start` returns. */
+/** One prepared call to one target, until its taker gets the outcome: exactly once, possibly before `start` returns. */
 export class Dispatch implements OutgoingCall, CallSink {
   readonly id: string;
   /** Path below the link that it was handed to. */
   target = "";
+  /** Path below this node. */
+  readonly path: string;
+  /** Times that it was sent. */
+  attempts = 0;
   readonly #port: DispatchPort;
   readonly #call: PreparedCall;
-  /** Path below this node. */
-  readonly #path: string;
-  readonly #done: (outcome: CommandOutcome) => void;
-  #attempts = 0;
+  readonly #taker: DispatchTaker;
   #delayMs = 0;
   #forgetWait: (() => void) | null = null;
   #forgetSignal: (() => void) | null = null;
@@ -180,17 +189,12 @@ export class Dispatch implements OutgoingCall, CallSink {
   /** An earlier attempt was lost after it may have begun. */
   #mayHaveBegun = false;
 
-  constructor(
-    port: DispatchPort,
-    call: PreparedCall,
-    { target, id }: { readonly target: string; readonly id: string },
-    done: (outcome: CommandOutcome) => void,
-  ) {
+  constructor(port: DispatchPort, call: PreparedCall, path: string, id: string, taker: DispatchTaker) {
     this.id = id;
+    this.path = path;
     this.#port = port;
     this.#call = call;
-    this.#path = target;
-    this.#done = done;
+    this.#taker = taker;
   }
 
   get name(): string {
@@ -221,6 +225,11 @@ export class Dispatch implements OutgoingCall, CallSink {
     return this;
   }
 
+  /** Since it was made, milliseconds. */
+  get durationMs(): number {
+    return this.#port.core.now() - this.#call.startedAtMs;
+  }
+
   /** Aborting the signal settles it as cancelled at once. */
   start(signal?: AbortSignal): void {
     if (signal?.aborted === true) return this.abort();
@@ -232,11 +241,11 @@ export class Dispatch implements OutgoingCall, CallSink {
   abort(): void {
     if (this.#isDone) return;
     this.#finish(uncompleted("cancelled", "CANCELLED", "cancelled by the caller"));
-    if (this.#isStarted) this.#port.cancel(this.id, this.#path, this);
+    if (this.#isStarted) this.#port.cancel(this.id, this.path, this);
   }
 
   sent(): void {
-    this.#attempts++;
+    this.attempts++;
   }
 
   progress(value: Uint8Array): void {
@@ -246,7 +255,7 @@ export class Dispatch implements OutgoingCall, CallSink {
     try {
       progress = decodePayload(value, "progress");
     } catch {
-      return this.#port.core.drop(this.#path, "garbled progress");
+      return this.#port.core.drop(this.path, "garbled progress");
     }
     try {
       onProgress(progress);
@@ -272,16 +281,16 @@ export class Dispatch implements OutgoingCall, CallSink {
 
   #submit(): void {
     this.#isStarted = true;
-    this.#port.submit(this, this.#path);
+    this.#port.submit(this, this.path);
   }
 
   #mayRetry({ status, code }: Outcome): boolean {
     const { idempotent, retry } = this.#call;
     if (!idempotent || (status !== "notStarted" && status !== "unknown") || this.#port.core.isOver) return false;
     // One that joined and left is unknown until it joins again.
-    const isRetryable = RETRYABLE.has(code) || (code === "UNKNOWN_CHILD" && this.#attempts > 0);
-    if (!isRetryable || this.#attempts >= retry.attemptsMax) return false;
-    return this.#port.core.retries.hasRoom(this.#path);
+    const isRetryable = RETRYABLE.has(code) || (code === "UNKNOWN_CHILD" && this.attempts > 0);
+    if (!isRetryable || this.attempts >= retry.attemptsMax) return false;
+    return this.#port.core.retries.hasRoom(this.path);
   }
 
   #retryLater(refusal: Outcome): void {
@@ -290,7 +299,7 @@ export class Dispatch implements OutgoingCall, CallSink {
     this.#delayMs = nextBackoffMs(retry, this.#delayMs, core.options.random());
     const leftMs = deadlineAtMs - core.now();
     const waitMs = Math.max(1, Math.ceil(Math.min(this.#delayMs, leftMs)));
-    this.#forgetWait = core.retries.wait(this.#path, () => this.#retry(refusal), waitMs);
+    this.#forgetWait = core.retries.wait(this.path, () => this.#retry(refusal), waitMs);
   }
 
   #retry(refusal: Outcome): void {
@@ -305,35 +314,31 @@ export class Dispatch implements OutgoingCall, CallSink {
     this.#isDone = true;
     this.#forgetWait?.();
     this.#forgetSignal?.();
-    this.#done(outcome.status === "completed" ? this.#completed(outcome) : this.#uncompleted(outcome, outcome.status));
+    if (outcome.status === "completed") this.#complete(outcome);
+    else this.#fail(outcome, outcome.status);
   }
 
-  #completed(outcome: Outcome): CommandOutcome {
+  #complete(outcome: Outcome): void {
     let value: unknown;
     try {
       value = decodePayload(outcome.output, "result");
     } catch {
-      return this.#uncompleted({ ...outcome, code: "RESULT_NOT_SENDABLE", message: "garbled result" }, "failed");
+      return this.#fail({ ...outcome, code: "RESULT_NOT_SENDABLE", message: "garbled result" }, "failed");
     }
-    return { status: "completed", value, ...this.#facts() };
+    this.#taker.completed(value, this);
   }
 
-  #uncompleted(outcome: Outcome, status: Exclude<CommandStatus, "completed">): CommandOutcome {
-    return { status, error: this.#toError(outcome, status), ...this.#facts() };
+  #fail(outcome: Outcome, status: Uncompleted): void {
+    this.#taker.uncompleted(status, this.#toError(outcome, status), this);
   }
 
-  #facts() {
-    const durationMs = this.#port.core.now() - this.#call.startedAtMs;
-    return { target: this.#path, commandId: this.id, attempts: this.#attempts, durationMs };
-  }
-
-  #toError({ code, message, handlerCode }: Outcome, status: Exclude<CommandStatus, "completed">): CommandError {
+  #toError({ code, message, handlerCode }: Outcome, status: Uncompleted): CommandError {
     const { core } = this.#port;
     return new CommandError({
       status,
       code: code === "" ? "HANDLER_FAILED" : code,
       message,
-      path: this.#path === "" ? core.path : `${core.path}.${this.#path}`,
+      path: this.path === "" ? core.path : `${core.path}.${this.path}`,
       name: this.name,
       commandId: this.id,
       handlerCode,

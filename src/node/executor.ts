@@ -13,6 +13,7 @@ import { Alarm, type AlarmPort } from "./alarm.js";
 import { type Call, type CallSink, completed, type Outcome, refused, uncompleted } from "./call.js";
 import { OutcomeCache } from "./outcome-cache.js";
 import { Registry } from "./registry.js";
+import { SeenIds } from "./seen-ids.js";
 
 /** What a prepared handler gets; the node adds its own parts for the user. */
 export interface Invocation {
@@ -101,6 +102,8 @@ class Entry implements Invocation {
 export class Executor implements AlarmPort {
   readonly #options: ExecutorOptions;
   readonly #outcomes: OutcomeCache;
+  /** Of what is in `#calls` and `#outcomes`, or was. */
+  readonly #seen = new SeenIds();
   /** What is queued or running, by id. */
   readonly #calls = new Registry<Entry>();
   /** Of those what is queued, in the order of arrival. */
@@ -158,6 +161,7 @@ export class Executor implements AlarmPort {
 
   /** Answers a call that is known already: now, or when it ends. Returns whether it is. */
   rejoin(id: string, sink: CallSink): boolean {
+    if (this.#seen.add(id)) return false;
     const known = this.#calls.get(id);
     const stored = this.#outcomes.get(id);
     if (stored !== undefined) sink.settle(stored);
@@ -168,7 +172,7 @@ export class Executor implements AlarmPort {
   /** Cancels a call; one that is not here yet will be answered as cancelled when it comes. */
   cancel(id: string): void {
     const outcome = uncompleted("cancelled", "CANCELLED", "cancelled by the caller");
-    const entry = this.#calls.get(id);
+    const entry = this.#seen.add(id) ? undefined : this.#calls.get(id);
     if (entry !== undefined) this.#finish(entry, outcome);
     else if (this.#outcomes.get(id) === undefined) this.#outcomes.set(id, outcome);
   }

@@ -6,11 +6,10 @@
  *
  * Elements after the known ones are ignored, so that later versions can add some.
  */
-import type { Epoch } from "../../machines/epoch.js";
+import { estimateField, type Format, FORMATS, readId } from "./fields.js";
+import { HOT_FORMATS, type HotFormat } from "./hot-kinds.js";
 import { type FieldType, KIND_BY_NUMBERS, LAYOUTS, layoutKey } from "./layouts.js";
-import type { Frame, Message, Meta, UnknownMessage } from "./messages.js";
-import { packr } from "./msgpack.js";
-import { isPath, PATH_LENGTH_MAX } from "./path.js";
+import type { Frame, Message, UnknownMessage } from "./messages.js";
 import { Reader, UNREADABLE } from "./reader.js";
 import { isWellFormed } from "./well-formed.js";
 import { Writer } from "./writer.js";
@@ -20,11 +19,6 @@ const writer = new Writer(65_536);
 
 /** Most messages of one frame. */
 export const FRAME_MESSAGES_MAX = 1024;
-
-const ID_LENGTH_MAX = 64;
-const TEXT_LENGTH_MAX = 4096;
-const EPOCH_LENGTH_MAX = 32;
-const META_ENTRIES_MAX = 32;
 
 /** Bytes of a frame that are no messages, rounded up: mostly a session id of another program in three-byte characters. */
 export const FRAME_OVERHEAD_BYTES = 256;
@@ -51,36 +45,28 @@ export function encodeFrame(frame: Frame & { readonly messages: readonly Message
 }
 
 function writeMessage(message: Message): void {
-  const { type, number, names, formats } = WIRES[message.kind];
-  writer.list(3 + names.length);
-  writer.int(type);
-  writer.int(number);
+  const wire = WIRES[message.kind];
+  writer.list(3 + wire.names.length);
+  writer.int(wire.type);
+  writer.int(wire.number);
   writer.int(message.seq);
-  for (let i = 0; i < names.length; i++) {
-    (formats[i] as Format).write((message as unknown as Fields)[names[i] as string]);
-  }
+  if (wire.hot === null) writeFields(message as unknown as Fields, wire);
+  else wire.hot.write(writer, message);
+}
+
+function writeFields(message: Fields, { names, formats }: Wire): void {
+  for (let i = 0; i < names.length; i++) (formats[i] as Format).write(writer, message[names[i] as string]);
 }
 
 /** An upper bound of a message's encoded size, bytes, without encoding it. */
 export function estimateBytes(message: Message): number {
-  const { names, types } = WIRES[message.kind];
-  let bytes = 16;
-  for (let i = 0; i < names.length; i++) {
-    bytes += estimateField(types[i] as FieldType, (message as unknown as Fields)[names[i] as string]);
-  }
-  return bytes;
+  const wire = WIRES[message.kind];
+  return 16 + (wire.hot === null ? estimateFields(message as unknown as Fields, wire) : wire.hot.estimate(message));
 }
 
-function estimateField(type: FieldType, value: unknown): number {
-  if (type === "bin") return (value as Uint8Array).length + 5;
-  if (type === "epoch") return (value as readonly number[]).length * 9 + 3;
-  if (type === "meta") return value === null ? 1 : estimateMeta(value as Record<string, string>);
-  return typeof value === "string" ? value.length * 3 + 5 : 9;
-}
-
-function estimateMeta(meta: Readonly<Record<string, string>>): number {
-  let bytes = 5;
-  for (const key of Object.keys(meta)) bytes += (key.length + (meta[key] as string).length) * 3 + 10;
+function estimateFields(message: Fields, { names, types }: Wire): number {
+  let bytes = 0;
+  for (let i = 0; i < names.length; i++) bytes += estimateField(types[i] as FieldType, message[names[i] as string]);
   return bytes;
 }
 
@@ -104,7 +90,7 @@ function readFrame(reader: Reader, direction: "down" | "up", progress: { reason:
   const version = reader.uint();
   if (version < 1) throw UNREADABLE;
   progress.reason = "bad header";
-  const session = reader.text(ID_LENGTH_MAX);
+  const session = readId(reader);
   const ack = reader.uint();
   const broadcastAck = reader.uint();
   const credit = reader.uint();
@@ -126,12 +112,17 @@ function readMessage(reader: Reader, direction: "down" | "up"): Message | Unknow
   const number = reader.uint();
   const seq = reader.int();
   if (type > 255 || number > 255) throw UNREADABLE;
-  const kind = KIND_BY_NUMBERS.get(layoutKey(type, number));
-  const wire = kind === undefined ? null : WIRES[kind];
-  if (wire !== null && (wire.direction !== direction || length < 3 + wire.names.length)) throw UNREADABLE;
-  const message =
-    wire === null ? { kind: "unknown" as const, seq, type, unknownKind: number } : readFields(reader, wire, seq);
-  for (let i = 3 + (wire?.names.length ?? 0); i < length; i++) reader.skip();
+  const wire = WIRES_BY_KEY[layoutKey(type, number)];
+  if (wire === undefined) return readUnknown(reader, length, { kind: "unknown", seq, type, unknownKind: number });
+  const known = 3 + wire.names.length;
+  if (wire.direction !== direction || length < known) throw UNREADABLE;
+  const message = wire.hot === null ? readFields(reader, wire, seq) : wire.hot.read(reader, seq);
+  for (let i = known; i < length; i++) reader.skip();
+  return message;
+}
+
+function readUnknown(reader: Reader, length: number, message: UnknownMessage): UnknownMessage {
+  for (let i = 3; i < length; i++) reader.skip();
   return message;
 }
 
@@ -140,84 +131,6 @@ function readFields(reader: Reader, { blank, names, formats }: Wire, seq: number
   message["seq"] = seq;
   for (let i = 0; i < names.length; i++) message[names[i] as string] = (formats[i] as Format).read(reader);
   return message as unknown as Message;
-}
-
-/** How a field travels; `read` checks it too. */
-interface Format {
-  write(value: unknown): void;
-  read(reader: Reader): unknown;
-}
-
-const FORMATS: Readonly<Record<FieldType, Format>> = {
-  uint: { write: (value) => writer.int(value as number), read: (reader) => reader.uint() },
-  bool: { write: (value) => writer.bool(value as boolean), read: (reader) => reader.bool() },
-  id: { write: (value) => writer.text(value as string), read: (reader) => reader.text(ID_LENGTH_MAX) },
-  text: { write: (value) => writer.text(value as string), read: (reader) => reader.text(TEXT_LENGTH_MAX) },
-  target: { write: (value) => writer.text(value as string), read: readTarget },
-  epoch: { write: writeEpoch, read: readEpoch },
-  bin: { write: (value) => writer.bin(value as Uint8Array), read: (reader) => reader.bin() },
-  meta: { write: (value) => (value === null ? writer.nil() : writer.raw(packr.pack(value))), read: readMeta },
-};
-
-function readTarget(reader: Reader): string {
-  const target = reader.text(PATH_LENGTH_MAX);
-  if (target !== "" && !isPath(target)) throw UNREADABLE;
-  return target;
-}
-
-function writeEpoch(value: unknown): void {
-  const epoch = value as Epoch;
-  writer.list(epoch.length);
-  for (const number of epoch) writer.int(number);
-}
-
-function readEpoch(reader: Reader): Epoch {
-  const length = reader.list();
-  if (length > EPOCH_LENGTH_MAX) throw UNREADABLE;
-  const epoch: number[] = [];
-  for (let i = 0; i < length; i++) epoch.push(reader.uint());
-  // Epochs are kept for long: without the room that growing left.
-  return epoch.slice();
-}
-
-function readMeta(reader: Reader): Meta | null {
-  if (reader.nil()) return null;
-  const meta = unpack(reader.raw());
-  if (!isMeta(meta)) throw UNREADABLE;
-  return meta;
-}
-
-function unpack(bytes: Uint8Array): unknown {
-  try {
-    return packr.unpack(bytes);
-  } catch {
-    throw UNREADABLE;
-  }
-}
-
-export function isUint(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-export function isId(value: unknown): value is string {
-  return typeof value === "string" && value.length <= ID_LENGTH_MAX;
-}
-
-export function isText(value: unknown): value is string {
-  return typeof value === "string" && value.length <= TEXT_LENGTH_MAX;
-}
-
-export function isEpoch(value: unknown): value is Epoch {
-  return Array.isArray(value) && value.length <= EPOCH_LENGTH_MAX && value.every(isUint);
-}
-
-/** Whether a value can be `meta`: a plain map of at most 32 texts. */
-export function isMeta(value: unknown): value is Readonly<Record<string, string>> {
-  if (typeof value !== "object" || value === null || Object.hasOwn(value, "__proto__")) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return false;
-  const entries = Object.values(value);
-  return entries.length <= META_ENTRIES_MAX && entries.every((entry) => typeof entry === "string");
 }
 
 type Fields = Record<string, unknown>;
@@ -232,6 +145,8 @@ interface Wire {
   readonly formats: readonly Format[];
   /** All properties of a message, without their values: copying it is faster than adding them one by one. */
   readonly blank: Readonly<Fields>;
+  /** How the whole of it travels, for the kinds of which there are many. */
+  readonly hot: HotFormat | null;
 }
 
 function toWire(kind: Kind): Wire {
@@ -239,10 +154,15 @@ function toWire(kind: Kind): Wire {
   const names = fields.map(([name]) => name);
   const types = fields.map(([, fieldType]) => fieldType);
   const blank = { kind, seq: 0, ...Object.fromEntries(names.map((name) => [name, null])) };
-  return { type, number, direction, names, types, formats: types.map((each) => FORMATS[each]), blank };
+  const formats = types.map((each) => FORMATS[each]);
+  return { type, number, direction, names, types, formats, blank, hot: HOT_FORMATS[kind] ?? null };
 }
 
 const WIRES = Object.fromEntries(Object.keys(LAYOUTS).map((kind) => [kind, toWire(kind as Kind)])) as Record<
   Kind,
   Wire
 >;
+
+/** By what `layoutKey` makes of the numbers. */
+const WIRES_BY_KEY: (Wire | undefined)[] = [];
+for (const [key, kind] of KIND_BY_NUMBERS) WIRES_BY_KEY[key] = WIRES[kind];

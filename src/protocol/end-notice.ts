@@ -9,7 +9,7 @@
 import { Packr } from "msgpackr";
 import type { ExitKind } from "../../machines/child-spec.js";
 import type { Epoch } from "../../machines/epoch.js";
-import { isEpoch, isId, isText, isUint } from "./codec.js";
+import { isEpoch, isId, isText, isUint } from "./fields.js";
 import { isWellFormed } from "./well-formed.js";
 
 export interface EndNotice {

@@ -22,8 +22,6 @@ const double = new DataView(new ArrayBuffer(8));
 
 export class Reader {
   #bytes: Uint8Array;
-  /** The same bytes, made for the first text that it has to decode: a view more costs as much as a short text. */
-  #buffer: Buffer | null = null;
   #at = 0;
   /** Elements that may still be claimed in all: each takes a byte. Nested claims would add up to a multiple otherwise. */
   #elementsMax: number;
@@ -36,7 +34,6 @@ export class Reader {
   /** Begins anew with other bytes. */
   open(bytes: Uint8Array): void {
     this.#bytes = bytes;
-    this.#buffer = null;
     this.#at = 0;
     this.#elementsMax = bytes.length;
   }
@@ -83,7 +80,7 @@ export class Reader {
     const start = this.#at;
     this.#at += length;
     if (length <= SHORT_TEXT && this.#isAscii(start, this.#at)) return this.#shortText(start, length);
-    const text = this.#decodeText(start, this.#at);
+    const text = decodeText(this.#bytes, start, this.#at);
     if (text.length > lengthMax) throw UNREADABLE;
     return text;
   }
@@ -252,15 +249,16 @@ export class Reader {
     for (let i = 0; i < length; i++) lastText[i] = bytes[start + i] as number;
     return shortText(lastText, 0, length);
   }
-
-  #decodeText(start: number, end: number): string {
-    this.#buffer ??= asBuffer(this.#bytes);
-    return this.#buffer.toString("utf8", start, end);
-  }
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+type Slice = (this: Uint8Array, start: number, end: number) => string;
+
+/** What `toString` of a Buffer calls, where there is such a method: it takes any bytes, and a Buffer costs as much as a text. */
+const { utf8Slice } = Buffer.prototype as { readonly utf8Slice?: Slice };
+
+function decodeText(bytes: Uint8Array, start: number, end: number): string {
+  if (utf8Slice !== undefined) return utf8Slice.call(bytes, start, end);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8", start, end);
 }
 
 /** Ids and names, without a call into the runtime: one that reads sixteen characters, of which the surplus is cut off. */

@@ -1,7 +1,8 @@
 /** Every message survives the wire; estimates hold. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeFrame, encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES, isMeta } from "../../src/protocol/codec.js";
+import { decodeFrame, encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES } from "../../src/protocol/codec.js";
+import { isMeta } from "../../src/protocol/fields.js";
 import { isDown, isUp, KIND_BY_NUMBERS, LAYOUTS, layoutKey, UNSEQUENCED } from "../../src/protocol/layouts.js";
 import { Type } from "../../src/protocol/messages.js";
 import { anyFrame, anyMessage, DIRECTIONS, frameOf, KINDS, messageOf, plain } from "./arbitraries.js";

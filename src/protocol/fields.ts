@@ -1,0 +1,124 @@
+/**
+ * How each type of field travels. What reads it checks it.
+ */
+import type { Epoch } from "../../machines/epoch.js";
+import type { FieldType } from "./layouts.js";
+import type { Meta } from "./messages.js";
+import { packr } from "./msgpack.js";
+import { isPath, PATH_LENGTH_MAX } from "./path.js";
+import { type Reader, UNREADABLE } from "./reader.js";
+import type { Writer } from "./writer.js";
+
+const ID_LENGTH_MAX = 64;
+const TEXT_LENGTH_MAX = 4096;
+const EPOCH_LENGTH_MAX = 32;
+const META_ENTRIES_MAX = 32;
+
+/** How a field travels. */
+export interface Format {
+  write(writer: Writer, value: unknown): void;
+  read(reader: Reader): unknown;
+}
+
+export const FORMATS: Readonly<Record<FieldType, Format>> = {
+  uint: { write: (writer, value) => writer.int(value as number), read: (reader) => reader.uint() },
+  bool: { write: (writer, value) => writer.bool(value as boolean), read: (reader) => reader.bool() },
+  id: { write: writeText, read: readId },
+  text: { write: writeText, read: (reader) => reader.text(TEXT_LENGTH_MAX) },
+  target: { write: writeText, read: readTarget },
+  epoch: { write: writeEpoch, read: readEpoch },
+  bin: { write: (writer, value) => writer.bin(value as Uint8Array), read: (reader) => reader.bin() },
+  meta: { write: writeMeta, read: readMeta },
+};
+
+function writeText(writer: Writer, value: unknown): void {
+  writer.text(value as string);
+}
+
+export function readId(reader: Reader): string {
+  return reader.text(ID_LENGTH_MAX);
+}
+
+export function readTarget(reader: Reader): string {
+  const target = reader.text(PATH_LENGTH_MAX);
+  if (target !== "" && !isPath(target)) throw UNREADABLE;
+  return target;
+}
+
+function writeEpoch(writer: Writer, value: unknown): void {
+  const epoch = value as Epoch;
+  writer.list(epoch.length);
+  for (const number of epoch) writer.int(number);
+}
+
+function readEpoch(reader: Reader): Epoch {
+  const length = reader.list();
+  if (length > EPOCH_LENGTH_MAX) throw UNREADABLE;
+  const epoch: number[] = [];
+  for (let i = 0; i < length; i++) epoch.push(reader.uint());
+  // Epochs are kept for long: without the room that growing left.
+  return epoch.slice();
+}
+
+export function writeMeta(writer: Writer, value: unknown): void {
+  if (value === null) writer.nil();
+  else writer.raw(packr.pack(value));
+}
+
+export function readMeta(reader: Reader): Meta | null {
+  if (reader.nil()) return null;
+  const meta = unpack(reader.raw());
+  if (!isMeta(meta)) throw UNREADABLE;
+  return meta;
+}
+
+function unpack(bytes: Uint8Array): unknown {
+  try {
+    return packr.unpack(bytes);
+  } catch {
+    throw UNREADABLE;
+  }
+}
+
+/** A character takes so many bytes at most; two, where it takes four. */
+export const TEXT_BYTES_MAX = 3;
+
+/** What a field takes at most, bytes. */
+export function estimateField(type: FieldType, value: unknown): number {
+  if (type === "bin") return (value as Uint8Array).length + 5;
+  if (type === "epoch") return (value as readonly number[]).length * 9 + 3;
+  if (type === "meta") return estimateMeta(value as Meta | null);
+  return typeof value === "string" ? value.length * TEXT_BYTES_MAX + 5 : 9;
+}
+
+export function estimateMeta(meta: Meta | null): number {
+  if (meta === null) return 1;
+  let bytes = 5;
+  for (const key of Object.keys(meta)) bytes += (key.length + (meta[key] as string).length) * TEXT_BYTES_MAX + 10;
+  return bytes;
+}
+
+export function isUint(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+export function isId(value: unknown): value is string {
+  return typeof value === "string" && value.length <= ID_LENGTH_MAX;
+}
+
+export function isText(value: unknown): value is string {
+  return typeof value === "string" && value.length <= TEXT_LENGTH_MAX;
+}
+
+export function isEpoch(value: unknown): value is Epoch {
+  return Array.isArray(value) && value.length <= EPOCH_LENGTH_MAX && value.every(isUint);
+}
+
+/** Whether a value can be `meta`: a plain map of at most 32 texts. */
+export function isMeta(value: unknown): value is Readonly<Record<string, string>> {
+  if (typeof value !== "object" || value === null || Object.hasOwn(value, "__proto__")) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  const entries = Object.values(value);
+  return entries.length <= META_ENTRIES_MAX && entries.every((entry) => typeof entry === "string");
+}
