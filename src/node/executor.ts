@@ -38,7 +38,7 @@ export interface ExecutorOptions {
   readonly maxResultBytes: () => number;
   readonly handler: (name: string) => PreparedHandler | undefined;
   /** Asked before each handler starts; false holds it until `resume`. */
-  readonly mayStart: () => boolean;
+  readonly mayStart: (nowMs: number) => boolean;
   /** A call has ended. */
   readonly progressed: () => void;
 }
@@ -56,11 +56,11 @@ class Entry implements Invocation {
   /** Why the handler is to stop; null while it is not. */
   #abortReason: DOMException | null = null;
 
-  constructor(call: Call, handler: PreparedHandler, sink: CallSink, clock: Clock) {
+  constructor(call: Call, handler: PreparedHandler, sink: CallSink, clock: Clock, deadlineAtMs: number) {
     this.call = call;
     this.handler = handler;
     this.sink = sink;
-    this.deadlineAtMs = clock.now() + call.deadlineMs;
+    this.deadlineAtMs = deadlineAtMs;
     this.#clock = clock;
   }
 
@@ -151,8 +151,9 @@ export class Executor implements AlarmPort {
     const handler = this.#options.handler(call.name);
     const refusal = this.#refusal(call, handler);
     if (refusal !== null) return sink.settle(refusal);
-    const entry = new Entry(call, handler as PreparedHandler, sink, this.#options.clock);
-    const mayRun = this.#queue.size === 0 && this.#mayRun();
+    const nowMs = this.clock.now();
+    const entry = new Entry(call, handler as PreparedHandler, sink, this.clock, nowMs + call.deadlineMs);
+    const mayRun = this.#queue.size === 0 && this.#mayRun(nowMs);
     this.#calls.add(call.id, entry);
     this.#alarm.coverUntil(entry.deadlineAtMs);
     if (mayRun) this.#run(entry);
@@ -225,8 +226,8 @@ export class Executor implements AlarmPort {
     return nextMs;
   }
 
-  #mayRun(): boolean {
-    return this.running < this.#options.concurrency && this.#options.mayStart();
+  #mayRun(nowMs: number): boolean {
+    return this.running < this.#options.concurrency && this.#options.mayStart(nowMs);
   }
 
   /** A call that ends at once would start the next from within: the loop that is under way does. */
@@ -235,7 +236,7 @@ export class Executor implements AlarmPort {
     this.#isPumping = true;
     try {
       for (const entry of this.#queue.values()) {
-        if (!this.#mayRun()) return;
+        if (!this.#mayRun(this.clock.now())) return;
         this.#queue.delete(entry.id);
         this.#run(entry);
       }

@@ -33,8 +33,8 @@ export class Lease {
   }
 
   /** Whether a handler may start now; if not, `leaseRenewed` is called once one may. */
-  isValid(): boolean {
-    this.noteStall(this.#port.pulse.latenessMs);
+  isValid(nowMs: number): boolean {
+    this.noteStall(this.#port.pulse.latenessMs(nowMs));
     return this.#confirmingSeq === 0 && !this.#isPaused();
   }
 

@@ -13,9 +13,8 @@ const ENTRY_BYTES = 256;
 export class OutcomeCache<Kept extends Outcome = Outcome> {
   readonly #entriesMax: number;
   readonly #bytesMax: number;
-  #young = new Map<string, Kept>();
-  #old = new Map<string, Kept>();
-  #youngBytes = 0;
+  #young = new Generation<Kept>();
+  #old = new Generation<Kept>();
 
   /** Keeps at most `entriesMax` outcomes and about `bytesMax` bytes of them. */
   constructor(entriesMax: number, bytesMax: number) {
@@ -30,15 +29,38 @@ export class OutcomeCache<Kept extends Outcome = Outcome> {
   /** Keeps the outcome of an id that it holds nothing of. */
   set(id: string, outcome: Kept): void {
     const bytes = outcome.output.length + ENTRY_BYTES;
-    const isFull = this.#young.size >= Math.ceil(this.#entriesMax / 2) || this.#youngBytes + bytes > this.#bytesMax / 2;
-    if (isFull) this.#age();
-    this.#young.set(id, outcome);
-    this.#youngBytes += bytes;
+    const { size, bytes: held } = this.#young;
+    if (size >= Math.ceil(this.#entriesMax / 2) || held + bytes > this.#bytesMax / 2) this.#age();
+    this.#young.add(id, outcome, bytes);
   }
 
   #age(): void {
     this.#old = this.#young;
-    this.#young = new Map();
-    this.#youngBytes = 0;
+    this.#young = new Generation();
+  }
+}
+
+/** Sorted by id only when somebody asks: nearly all outcomes are never asked for. */
+class Generation<Kept> {
+  bytes = 0;
+  readonly #ids: string[] = [];
+  readonly #outcomes: Kept[] = [];
+  readonly #byId = new Map<string, Kept>();
+
+  get size(): number {
+    return this.#ids.length;
+  }
+
+  add(id: string, outcome: Kept, bytes: number): void {
+    this.#ids.push(id);
+    this.#outcomes.push(outcome);
+    this.bytes += bytes;
+  }
+
+  get(id: string): Kept | undefined {
+    for (let i = this.#byId.size; i < this.#ids.length; i++) {
+      this.#byId.set(this.#ids[i] as string, this.#outcomes[i] as Kept);
+    }
+    return this.#byId.get(id);
   }
 }

@@ -70,13 +70,13 @@ export class Pulse {
   }
 
   /** How long the beat is overdue: after a stall, other callbacks can run before the beat itself does. */
-  get latenessMs(): number {
-    return Math.max(0, this.#core.now() - this.#dueAtMs);
+  latenessMs(nowMs: number): number {
+    return Math.max(0, nowMs - this.#dueAtMs);
   }
 
   /** Begins to beat, or beats at the shortest interval again: something changed. */
   quicken(): void {
-    this.#port.stalled(this.latenessMs);
+    this.#port.stalled(this.latenessMs(this.#core.now()));
     this.#childrenMs = this.#firstMs(this.#port.areChildrenLocal);
     this.#uplinkMs = this.#firstMs(this.#port.isUplinkLocal);
     this.#schedule();
@@ -117,8 +117,9 @@ export class Pulse {
   #wake(): void {
     this.#timer = null;
     const nowMs = this.#core.now();
-    const isLate = this.latenessMs > LATE_MS;
-    this.#port.stalled(this.latenessMs);
+    const latenessMs = this.latenessMs(nowMs);
+    const isLate = latenessMs > LATE_MS;
+    this.#port.stalled(latenessMs);
     if (isLate) this.#core.troubled();
     else this.#core.punctual();
     if (this.#core.options.transport.connected) this.#work(nowMs, isLate);

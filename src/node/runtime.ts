@@ -267,13 +267,13 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
       outcomesMaxBytes,
       maxResultBytes: () => this.core.maxBodyBytes(),
       handler: handlerLookup(commands, { path, epoch: () => this.core.epoch }),
-      mayStart: () => this.#mayStart(),
+      mayStart: (nowMs) => this.#mayStart(nowMs),
       progressed: () => this.progressed(),
     });
   }
 
-  #mayStart(): boolean {
-    const isValid = this.lease.isValid();
+  #mayStart(nowMs: number): boolean {
+    const isValid = this.lease.isValid(nowMs);
     this.pulse.enliven();
     return isValid;
   }

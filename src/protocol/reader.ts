@@ -22,6 +22,8 @@ const double = new DataView(new ArrayBuffer(8));
 
 export class Reader {
   #bytes: Uint8Array;
+  /** What the bytes lie in, once somebody needs it: asking them for it is a call into the runtime. */
+  #memory: ArrayBufferLike | null = null;
   #at = 0;
   /** Elements that may still be claimed in all: each takes a byte. Nested claims would add up to a multiple otherwise. */
   #elementsMax: number;
@@ -34,6 +36,7 @@ export class Reader {
   /** Begins anew with other bytes. */
   open(bytes: Uint8Array): void {
     this.#bytes = bytes;
+    this.#memory = null;
     this.#at = 0;
     this.#elementsMax = bytes.length;
   }
@@ -93,7 +96,8 @@ export class Reader {
     if (length > this.#bytes.length - this.#at) throw UNREADABLE;
     const start = this.#at;
     this.#at += length;
-    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + start, length);
+    this.#memory ??= this.#bytes.buffer;
+    return new Uint8Array(this.#memory, this.#bytes.byteOffset + start, length);
   }
 
   /** The type byte of the next value, which is not passed. */

@@ -16,7 +16,9 @@ const SHORT_MAP = 0x0f;
 
 export class Writer {
   readonly #slabBytes: number;
-  #bytes = NOTHING;
+  #bytes: Buffer = NOTHING;
+  /** What the bytes lie in; asking them for it is a call into the runtime. */
+  #memory: ArrayBufferLike = NOTHING.buffer;
   /** Where that begins which was not taken yet. */
   #start = 0;
   #at = 0;
@@ -27,7 +29,7 @@ export class Writer {
 
   /** What was written since the last call. */
   take(): Uint8Array {
-    const taken = new Uint8Array(this.#bytes.buffer, this.#start, this.#at - this.#start);
+    const taken = new Uint8Array(this.#memory, this.#start, this.#at - this.#start);
     this.#start = this.#at;
     // The next one, which may be small and kept for long, is not to hold what a large one needed.
     if (this.#bytes.length > this.#slabBytes) this.#release();
@@ -40,7 +42,7 @@ export class Writer {
   }
 
   #release(): void {
-    this.#bytes = NOTHING;
+    this.#use(NOTHING);
     this.#start = this.#at = 0;
   }
 
@@ -182,9 +184,14 @@ export class Writer {
     const written = this.#at - this.#start;
     const slab = Buffer.allocUnsafeSlow(Math.max(this.#slabBytes, 2 * (written + bytes)));
     slab.set(this.#bytes.subarray(this.#start, this.#at));
-    this.#bytes = slab;
+    this.#use(slab);
     this.#start = 0;
     this.#at = written;
+  }
+
+  #use(slab: Buffer): void {
+    this.#bytes = slab;
+    this.#memory = slab.buffer;
   }
 }
 
