@@ -95,7 +95,7 @@ export class Broadcaster implements AlarmPort {
     this.#forgetAcknowledged();
     let isNeeded = this.#log.length > 0;
     for (const link of this.#openLinks()) {
-      if (link.broadcastAck >= this.#seq) continue;
+      if (link.hasBroadcast(this.#seq)) continue;
       const seq = link.broadcastAck + 1;
       if ((this.#entry(seq)?.sentAtMs ?? -Infinity) <= nowMs - REFILL_MS) link.channel?.forward(this.#at(seq));
       isNeeded = true;
@@ -113,7 +113,9 @@ export class Broadcaster implements AlarmPort {
 
   #forgetAcknowledged(): void {
     let acknowledged = this.#seq;
-    for (const link of this.#openLinks()) acknowledged = Math.min(acknowledged, link.broadcastAck);
+    for (const link of this.#openLinks()) {
+      if (!link.hasBroadcast(acknowledged)) acknowledged = link.broadcastAck;
+    }
     const keep = this.#seq - acknowledged;
     if (keep < this.#log.length) this.#log.splice(0, this.#log.length - keep);
   }

@@ -5,13 +5,16 @@
  * H2. What one turn of the event loop sends leaves in as few frames as the transport's maximum allows.
  * H3. Only the oldest unacknowledged message is retransmitted, with backoff, and once after a reconnect.
  * H4. What waits for an acknowledgement is bounded: beyond it the session ends.
- * H5. After `close` nothing is sent or delivered and no timer is left.
+ * H5. Between peers of one thread nothing is lost: what was written is taken for acknowledged once the turn is over, and is
+ *     neither acknowledged nor repeated, but for questions for a sign of life.
+ * H6. After `close` nothing is sent or delivered and no timer is left.
  */
 import { encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
 import { type Clock, NEVER_MS } from "../health/clock.js";
 import { UNSEQUENCED } from "../protocol/layouts.js";
 import type { Frame, Message, UnknownMessage } from "../protocol/messages.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
+import { Arrivals } from "./arrivals.js";
 import { SequenceReceiver, type SequencePort } from "./sequence.js";
 import { Unacknowledged } from "./unacknowledged.js";
 
@@ -40,6 +43,8 @@ export interface SessionOptions {
   readonly session: string;
   /** Where the peer's broadcast sequence starts; 0 where the peer never broadcasts. */
   readonly broadcastStart: number;
+  /** The peer runs in our thread. */
+  readonly isLocal: boolean;
 }
 
 /** Entries of one frame: more gain nothing and delay the first. */
@@ -58,6 +63,11 @@ const UNUSED = new SequenceReceiver(0);
 const NOTHING_UNACKNOWLEDGED = new Unacknowledged();
 const NOTHING_OUTGOING: Message[] = [];
 
+const arrivals = new Arrivals();
+
+/** Sent in sequence they ask for a sign of life. */
+const QUESTIONS: ReadonlySet<string> = new Set<Message["kind"]>(["ack.frame", "heartbeat.ack"]);
+
 export class Channel implements AlarmPort, SequencePort {
   readonly session: string;
   /** When we last sent anything, for heartbeat suppression. */
@@ -66,6 +76,7 @@ export class Channel implements AlarmPort, SequencePort {
   peerCredit = 0;
   readonly #version: number;
   readonly #port: ChannelPort;
+  readonly #isLocal: boolean;
   #unicast = UNUSED;
   #broadcast = UNUSED;
   #nextSeq = 1;
@@ -85,10 +96,15 @@ export class Channel implements AlarmPort, SequencePort {
   #isOverrun = false;
   /** The peer has spoken in this session: it holds to it. */
   #isConfirmed = false;
+  /** A frame of a peer in our thread is being handled: what that brings about is written in the end. */
+  #isAnswering = false;
+  /** Number of the question that a peer in our thread has not answered; 0 without one. */
+  #questionSeq = 0;
 
-  constructor(port: ChannelPort, { version, session, broadcastStart }: SessionOptions) {
+  constructor(port: ChannelPort, { version, session, broadcastStart, isLocal }: SessionOptions) {
     this.#port = port;
     this.#version = version;
+    this.#isLocal = isLocal;
     this.session = session;
     if (broadcastStart > 0) this.#broadcast = new SequenceReceiver(broadcastStart);
   }
@@ -139,14 +155,15 @@ export class Channel implements AlarmPort, SequencePort {
   /** Handles a frame of this session. */
   receive(frame: Frame): void {
     this.#isConfirmed = true;
-    this.#takeAck(frame.ack);
-    this.peerCredit = Math.max(this.peerCredit, frame.credit);
-    this.#port.onHeader(frame);
-    for (const message of frame.messages) {
-      if (this.#closed) return;
-      this.#take(message);
+    this.#isAnswering = this.#isLocal;
+    try {
+      this.#takeAck(frame.ack);
+      this.peerCredit = Math.max(this.peerCredit, frame.credit);
+      this.#port.onHeader(frame);
+      for (const message of frame.messages) if (!this.#closed) this.#take(message);
+    } finally {
+      this.#awaitAnswer();
     }
-    this.#awaitAnswer();
   }
 
   /**
@@ -155,11 +172,14 @@ export class Channel implements AlarmPort, SequencePort {
    * process.
    */
   receiveBroadcast({ messages }: Frame): void {
-    for (const message of messages) {
-      if (this.#closed) return;
-      if (message.seq === 0 || this.#isConfirmed) this.#take(message);
+    this.#isAnswering = this.#isLocal;
+    try {
+      for (const message of messages) {
+        if (!this.#closed && (message.seq === 0 || this.#isConfirmed)) this.#take(message);
+      }
+    } finally {
+      this.#awaitAnswer();
     }
-    this.#awaitAnswer();
   }
 
   /** Tells the peer at once what we have received and take. */
@@ -178,8 +198,15 @@ export class Channel implements AlarmPort, SequencePort {
   probe(): void {
     const { ackKind } = this.#port;
     const { latest } = this.#unacked;
-    if (latest?.kind === ackKind) this.#enqueue(latest);
-    else this.send({ kind: ackKind, seq: 0 }, true);
+    if (latest?.kind === ackKind) return this.#enqueue(latest);
+    this.send({ kind: ackKind, seq: 0 }, true);
+    this.#questionSeq = this.sentSeq;
+  }
+
+  /** The turn is over in which this was written to a peer of our thread. */
+  arrived(seq: number): void {
+    const isAsked = this.#questionSeq > this.acknowledgedSeq;
+    this.#unacked.acknowledge(isAsked ? Math.min(seq, this.#questionSeq - 1) : seq);
   }
 
   /** Whether everything sent was acknowledged. */
@@ -214,7 +241,7 @@ export class Channel implements AlarmPort, SequencePort {
     if (this.#outgoing === NOTHING_OUTGOING) this.#outgoing = [message];
     else this.#outgoing.push(message);
     if (this.#outgoing.length >= FLUSH_MESSAGES_MAX) return this.flush();
-    if (this.#flushScheduled) return;
+    if (this.#flushScheduled || this.#isAnswering) return;
     this.#flushScheduled = true;
     // Alone, a message gains nothing by waiting for the turn's end; in company, waiting makes one frame of many.
     if (this.#unacked.size <= 1 && !this.#port.isBusy()) queueMicrotask(() => this.flush());
@@ -233,7 +260,7 @@ export class Channel implements AlarmPort, SequencePort {
     const frame = encodeFrame(this.#header(messages));
     this.lastSentMs = this.clock.now();
     this.#ackAtMs = null;
-    if (sequenced) this.#awaitAck();
+    if (sequenced) this.#expectAck();
     this.#port.publish(frame, sequenced ? FRAME_TTL_MS : 0);
   }
 
@@ -270,7 +297,7 @@ export class Channel implements AlarmPort, SequencePort {
   #take(message: Message | UnknownMessage): void {
     const { seq } = message;
     if (seq === 0) return this.#port.deliver(message);
-    this.#oweAck();
+    if (!this.#isLocal || QUESTIONS.has(message.kind)) this.#oweAck();
     const receiver = this.#receiverOf(seq);
     if (!receiver.take(Math.abs(seq), message, this)) this.#port.drop("outside the window");
   }
@@ -295,6 +322,13 @@ export class Channel implements AlarmPort, SequencePort {
     else this.#awaitAck();
   }
 
+  #expectAck(): void {
+    if (!this.#isLocal) return this.#awaitAck();
+    // What goes on waiting did not fit into the frame.
+    const unwritten = this.#outgoing.find(({ seq }) => seq > 0);
+    arrivals.note(this, unwritten === undefined ? this.sentSeq : unwritten.seq - 1);
+  }
+
   #startRecovery(): void {
     this.#recoverUntil = this.#nextSeq - 1;
     this.#retransmit();
@@ -308,7 +342,7 @@ export class Channel implements AlarmPort, SequencePort {
   }
 
   #awaitAck(): void {
-    if (this.#retransmitAtMs !== null || this.#unacked.size === 0) return;
+    if (this.#isLocal || this.#retransmitAtMs !== null || this.#unacked.size === 0) return;
     this.#retransmitAtMs = this.clock.now() + this.#retransmitMs;
     this.#wakeAt(this.#retransmitAtMs);
   }
@@ -317,8 +351,13 @@ export class Channel implements AlarmPort, SequencePort {
     this.#ackAtMs ??= this.clock.now() + ACK_DELAY_MS;
   }
 
-  /** What was answered at once is acknowledged by the answer, which is about to be written. */
+  /**
+   * What was answered at once is acknowledged by the answer, which is about to be written; to a peer of our thread at once,
+   * since its next frame comes in another turn.
+   */
   #awaitAnswer(): void {
+    this.#isAnswering = false;
+    if (this.#isLocal && this.#outgoing.length > 0) return this.flush();
     if (this.#ackAtMs !== null && this.#outgoing.length === 0 && !this.#closed) this.#wakeAt(this.#ackAtMs);
   }
 

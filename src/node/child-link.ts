@@ -142,6 +142,11 @@ export class ChildLink implements ChannelPort, CallTablePort {
     return this.channel?.lastSentMs ?? NEVER_MS;
   }
 
+  /** Whether it has, or will have, all broadcasts up to this number without our sending them again. */
+  hasBroadcast(seq: number): boolean {
+    return this.isLocal || this.broadcastAck >= seq;
+  }
+
   /** Sends within the session; without one the message is dropped. */
   send(message: Message, sequenced?: boolean): void {
     this.channel?.send(message, sequenced);
@@ -168,7 +173,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
     this.isLocal = core.isLocal(offer.boot);
     this.detector = this.isLocal ? UNJUDGED : createDetector(core.now(), core.options.heartbeat.minMs);
     const { version, session: opened } = offer;
-    this.channel = new Channel(this, { version, session: opened, broadcastStart: 0 });
+    this.channel = new Channel(this, { version, session: opened, broadcastStart: 0, isLocal: this.isLocal });
     this.#isReady = false;
     this.#hasReported = false;
     this.#calls?.suspend();

@@ -4,8 +4,55 @@
  * A Map that held the items themselves would keep the dead ones alive: when V8 rehashes a Map that has grown old, the old
  * table stays behind with all that it refers to, until the next full collection. Under load that promotes a kilobyte for
  * each call. So the Map holds places, and the items stand in an array that never moves.
+ *
+ * Mostly there is one item or none: it stands alone, because a Map whose last entry goes is made anew by V8.
  */
 export class Registry<Item> {
+  /** The oldest one, if it came when there was no other. */
+  #first: Item | null = null;
+  #firstId = "";
+  /** Those that came while there were others. */
+  #others: Others<Item> | null = null;
+
+  get size(): number {
+    return (this.#first === null ? 0 : 1) + (this.#others?.size ?? 0);
+  }
+
+  get(id: string): Item | undefined {
+    if (this.#first !== null && this.#firstId === id) return this.#first;
+    return this.#others?.get(id);
+  }
+
+  /** Adds an item under an id that is not there. */
+  add(id: string, item: Item): void {
+    if (this.size > 0) return (this.#others ??= new Others()).add(id, item);
+    this.#first = item;
+    this.#firstId = id;
+  }
+
+  /** Returns whether it was there. */
+  delete(id: string): boolean {
+    if (this.#first === null || this.#firstId !== id) return this.#others?.delete(id) === true;
+    this.#first = null;
+    this.#firstId = "";
+    return true;
+  }
+
+  /** What is added or deleted meanwhile is seen as by a Map's iterator. */
+  *values(): Generator<Item> {
+    let first = this.#first;
+    if (first !== null) yield first;
+    for (;;) {
+      if (this.#others !== null) yield* this.#others.values();
+      // It may have gone, and another one have come in its place.
+      if (this.#first === null || this.#first === first) return;
+      yield (first = this.#first);
+    }
+  }
+}
+
+/** The same for any number. */
+class Others<Item> {
   readonly #places = new Map<string, number>();
   readonly #items: (Item | null)[] = [];
   readonly #free: number[] = [];
@@ -19,14 +66,12 @@ export class Registry<Item> {
     return place === undefined ? undefined : (this.#items[place] as Item);
   }
 
-  /** Adds an item under an id that is not there. */
   add(id: string, item: Item): void {
     const place = this.#free.pop() ?? this.#items.length;
     this.#places.set(id, place);
     this.#items[place] = item;
   }
 
-  /** Returns whether it was there. */
   delete(id: string): boolean {
     const place = this.#places.get(id);
     if (place === undefined) return false;
@@ -37,7 +82,6 @@ export class Registry<Item> {
     return true;
   }
 
-  /** What is added or deleted meanwhile is seen as by a Map's iterator. */
   *values(): Generator<Item> {
     for (const place of this.#places.values()) yield this.#items[place] as Item;
   }

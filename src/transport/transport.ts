@@ -18,7 +18,8 @@ export interface Transport {
   readonly connected: boolean;
   /**
    * Boot ids of the nodes that run here, where no message leaves the thread: of two such nodes neither can die, or be cut off,
-   * alone. Nodes add and remove themselves. Undefined where peers may be elsewhere.
+   * alone, and what one publishes while the other listens arrives, in order, by the end of the next turn of the event loop.
+   * Nodes add and remove themselves. Undefined where peers may be elsewhere.
    */
   readonly locals?: Set<string>;
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): void;

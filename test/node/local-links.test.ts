@@ -154,6 +154,50 @@ describe("the parent is told at the usual pace", () => {
   });
 });
 
+describe("nothing is lost within a thread", () => {
+  const echo = (input: unknown): unknown => input;
+
+  test("so that a call is two frames, and no acknowledgement or repetition follows", async () => {
+    const [root] = await family(["a", "b"], { commands: { echo } });
+    await thread.clock.advance(60_000);
+    thread.said = [];
+    expect(await Promise.all([root.command("a", "echo", 1), thread.clock.advance(10)])).toEqual([1, undefined]);
+    const all = root.fanOut("*", "echo", 2, { idempotent: true }).outcomes;
+    expect(await Promise.all([all, thread.clock.advance(100)])).toMatchObject([{ length: 2 }, undefined]);
+    // Until the reports of what was done.
+    const said = thread.said.map(({ subject, message }) => `${subject.slice("ft.local.".length)} ${message.kind}`);
+    expect(said.filter((each) => !each.endsWith(" status.report"))).toEqual([
+      "down.shop.a command.run",
+      "up.shop.a complete.command",
+      "all.shop command.run",
+      "up.shop.a complete.command",
+      "up.shop.b complete.command",
+    ]);
+    await thread.clock.advance(30_000);
+    expect(["ack.frame", "heartbeat.ack", "command.run"].map((kind) => thread.count(kind as Said["kind"]))).toEqual([
+      0, 0, 2,
+    ]);
+  });
+
+  test("what is sent in one turn is bounded as ever, and in the next there is room again", async () => {
+    const [root, a] = await family(["a"], { linkQueueMax: 100 });
+    const heard: unknown[] = [];
+    root.on("child.reported", ({ data }) => void heard.push(data));
+    const flood = (): number => {
+      let reported = 0;
+      expect(() => {
+        for (; reported < 1_000; reported++) a?.report(reported);
+      }).toThrow(/does not keep up/);
+      return reported;
+    };
+    expect(flood()).toBe(100);
+    await thread.clock.advance(1);
+    expect(flood()).toBe(100);
+    await thread.clock.advance(1);
+    expect(heard).toHaveLength(200);
+  });
+});
+
 describe("a child elsewhere", () => {
   test("is beaten to and judged as ever, beside children of the thread", async () => {
     const root = thread.node({ path: "shop", children: [{ id: "near" }, { id: "far" }] });
