@@ -12,8 +12,8 @@ import { DEPTH_MAX } from "./well-formed.js";
 /** A name that was met before. */
 interface Name {
   readonly text: string;
-  /** Short, and of ASCII: it is compared byte by byte when it may come again. */
-  readonly isPlain: boolean;
+  /** As it travels, if it is short: then it is compared with what may be the same. */
+  readonly bytes: Uint8Array | null;
   /** Of an object whose first property it was. */
   shape: Shape | null;
   /** Objects that began with it since one had that shape. */
@@ -116,8 +116,8 @@ function readKnownMap(first: Name, { names: known, blank }: Shape, depth: number
   const fields = { ...blank };
   const { length } = known;
   for (let i = 0; i < length; i++) {
-    const { text } = known[i] as Name;
-    if (i > 0 && !reader.isText(text)) return readOtherMap(fields, known.slice(0, i), length, depth);
+    const { text, bytes } = known[i] as Name;
+    if (i > 0 && !reader.is(bytes as Uint8Array)) return readOtherMap(fields, known.slice(0, i), length, depth);
     fields[text] = read(depth + 1);
   }
   first.misses = 0;
@@ -158,7 +158,7 @@ function remember(met: readonly Name[]): void {
 }
 
 function isRecurring(met: readonly Name[]): boolean {
-  return met.length <= SHAPE_MAX && met.every(({ isPlain }) => isPlain);
+  return met.length <= SHAPE_MAX && met.every(({ bytes }) => bytes !== null);
 }
 
 /**
@@ -176,15 +176,13 @@ function readName(): Name {
   if (hash === -1) return readNewName(false);
   const place = hash % NAMES_KEPT;
   const known = names[place];
-  if (known !== undefined && reader.isText(known.text)) return known;
-  const name = readNewName(true);
-  if (name.isPlain) names[place] = name;
-  return name;
+  if (known !== undefined && reader.is(known.bytes as Uint8Array)) return known;
+  return (names[place] = readNewName(true));
 }
 
 function readNewName(isShort: boolean): Name {
-  const text = readNameText();
-  return { text, isPlain: isShort && Buffer.byteLength(text) === text.length, shape: null, misses: 0 };
+  const bytes = isShort ? reader.copyShortText() : null;
+  return { text: readNameText(), bytes, shape: null, misses: 0 };
 }
 
 function readNameText(): string {

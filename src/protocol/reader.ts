@@ -15,9 +15,6 @@ const ENVELOPES = { allowTimestamps: false };
 /** What a header of one byte can tell of a text's length. */
 const NAME_BYTES_MAX = 31;
 
-/** For the last characters of the bytes: `shortText` reads sixteen, and reading beyond the end is slow. */
-const lastText = new Uint8Array(SHORT_TEXT);
-
 const double = new DataView(new ArrayBuffer(8));
 
 export class Reader {
@@ -82,7 +79,7 @@ export class Reader {
     if (length > lengthMax * 3 || length > this.#bytes.length - this.#at) throw UNREADABLE;
     const start = this.#at;
     this.#at += length;
-    if (length <= SHORT_TEXT && this.#isAscii(start, this.#at)) return this.#shortText(start, length);
+    if (length <= SHORT_TEXT && this.#isAscii(start, this.#at)) return shortText(this.#bytes, start, length);
     const text = decodeText(this.#bytes, start, this.#at);
     if (text.length > lengthMax) throw UNREADABLE;
     return text;
@@ -120,13 +117,12 @@ export class Reader {
     return entries;
   }
 
-  /** Passes the next value if it is this text, which is to be ASCII of at most 31 characters. */
-  isText(text: string): boolean {
-    const { length } = text;
+  /** Passes the next value if these are its bytes. */
+  is(value: Uint8Array): boolean {
     const bytes = this.#bytes;
-    const start = this.#at + 1;
-    if (bytes[this.#at] !== (0xa0 | length)) return false;
-    for (let i = 0; i < length; i++) if (bytes[start + i] !== text.charCodeAt(i)) return false;
+    const start = this.#at;
+    const { length } = value;
+    for (let i = 0; i < length; i++) if (bytes[start + i] !== value[i]) return false;
     this.#at = start + length;
     return true;
   }
@@ -140,6 +136,12 @@ export class Reader {
     const end = this.#at + length;
     for (let at = this.#at + 1; at <= end; at++) hash = (Math.imul(hash, 31) + (bytes[at] as number)) | 0;
     return (hash ^ (hash >>> 15)) & 0x7fff_ffff;
+  }
+
+  /** A copy of the bytes of the next value, which is a text of at most 31 bytes and not passed. */
+  copyShortText(): Uint8Array {
+    const end = this.#at + 1 + ((this.#bytes[this.#at] as number) & 0x1f);
+    return new Uint8Array(this.#bytes.subarray(this.#at, end));
   }
 
   /** The bytes of one value of any type. */
@@ -246,13 +248,6 @@ export class Reader {
     for (let i = start; i < end; i++) if ((bytes[i] as number) > 0x7f) return false;
     return true;
   }
-
-  #shortText(start: number, length: number): string {
-    const bytes = this.#bytes;
-    if (start + SHORT_TEXT <= bytes.length) return shortText(bytes, start, length);
-    for (let i = 0; i < length; i++) lastText[i] = bytes[start + i] as number;
-    return shortText(lastText, 0, length);
-  }
 }
 
 type Slice = (this: Uint8Array, start: number, end: number) => string;
@@ -265,15 +260,78 @@ function decodeText(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8", start, end);
 }
 
-/** Ids and names, without a call into the runtime: one that reads sixteen characters, of which the surplus is cut off. */
+/**
+ * Ids and names, without a call into the runtime for each: one that makes a text of so many characters at once. To cut what
+ * is too long off again would cost as much as the text.
+ */
 function shortText(b: Uint8Array, at: number, length: number): string {
-  if (length === 0) return "";
+  const { fromCharCode } = String;
   // oxfmt-ignore
-  const text = String.fromCharCode(
-    b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-    b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
-    b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
-    b[at + 12] as number, b[at + 13] as number, b[at + 14] as number, b[at + 15] as number,
-  );
-  return length === SHORT_TEXT ? text : text.slice(0, length);
+  switch (length) {
+    case 0: return "";
+    case 1: return fromCharCode(b[at] as number);
+    case 2: return fromCharCode(b[at] as number, b[at + 1] as number);
+    case 3: return fromCharCode(b[at] as number, b[at + 1] as number, b[at + 2] as number);
+    case 4: return fromCharCode(b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number);
+    case 5: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number,
+    );
+    case 6: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number,
+    );
+    case 7: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number,
+    );
+    case 8: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
+    );
+    case 9: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
+      b[at + 8] as number,
+    );
+    case 10: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
+      b[at + 8] as number, b[at + 9] as number,
+    );
+    case 11: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
+      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number,
+    );
+    case 12: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
+      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
+    );
+    case 13: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
+      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
+      b[at + 12] as number,
+    );
+    case 14: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
+      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
+      b[at + 12] as number, b[at + 13] as number,
+    );
+    case 15: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
+      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
+      b[at + 12] as number, b[at + 13] as number, b[at + 14] as number,
+    );
+    default: return fromCharCode(
+      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
+      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
+      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
+      b[at + 12] as number, b[at + 13] as number, b[at + 14] as number, b[at + 15] as number,
+    );
+  }
 }
