@@ -30,6 +30,7 @@ type Fields = Record<string, unknown>;
 
 /** Of at most 31 bytes each; with their shapes they hold a few megabytes at most. */
 const NAMES_KEPT = 1_024;
+const SHORT_LIST = 4;
 /** Properties of an object that is remembered. */
 const SHAPE_MAX = 32;
 /** After so many misses in a row, objects that begin with a name are taken to have nothing in common. */
@@ -58,7 +59,7 @@ function read(depth: number): unknown {
   if (type <= 0x7f || type >= 0xe0) return reader.number();
   if (type <= 0x8f) return readMap(depth);
   if (type <= 0x9f) return readList(depth);
-  if (type <= 0xbf) return reader.text(Infinity);
+  if (type <= 0xbf) return reader.fixText(type & 0x1f);
   return readLong(type, depth);
 }
 
@@ -97,9 +98,26 @@ function readLong(type: number, depth: number): unknown {
 function readList(depth: number): unknown[] {
   if (depth > DEPTH_MAX) throw UNREADABLE;
   const length = reader.list();
+  if (length <= SHORT_LIST) return readShortList(length, depth + 1);
   const values: unknown[] = [];
   for (let i = 0; i < length; i++) values.push(read(depth + 1));
   return values;
+}
+
+/** As long as it is: one that grows begins with room for seventeen. */
+function readShortList(length: number, depth: number): unknown[] {
+  switch (length) {
+    case 0:
+      return [];
+    case 1:
+      return [read(depth)];
+    case 2:
+      return [read(depth), read(depth)];
+    case 3:
+      return [read(depth), read(depth), read(depth)];
+    default:
+      return [read(depth), read(depth), read(depth), read(depth)];
+  }
 }
 
 function readMap(depth: number): Fields {

@@ -76,13 +76,16 @@ export class Reader {
   text(lengthMax: number): string {
     const length = this.#textLength();
     // A character takes three bytes at most; two of them, where it takes four.
-    if (length > lengthMax * 3 || length > this.#bytes.length - this.#at) throw UNREADABLE;
-    const start = this.#at;
-    this.#at += length;
-    if (length <= SHORT_TEXT && this.#isAscii(start, this.#at)) return shortText(this.#bytes, start, length);
-    const text = decodeText(this.#bytes, start, this.#at);
+    if (length > lengthMax * 3) throw UNREADABLE;
+    const text = this.#textOf(length);
     if (text.length > lengthMax) throw UNREADABLE;
     return text;
+  }
+
+  /** A text whose length `peek` has told. */
+  fixText(length: number): string {
+    this.#at++;
+    return this.#textOf(length);
   }
 
   /** A view into the bytes. */
@@ -241,6 +244,14 @@ export class Reader {
     let value = 0;
     while (this.#at < end) value = value * 256 + (this.#bytes[this.#at++] as number);
     return value;
+  }
+
+  #textOf(length: number): string {
+    if (length > this.#bytes.length - this.#at) throw UNREADABLE;
+    const start = this.#at;
+    this.#at += length;
+    if (length <= SHORT_TEXT && this.#isAscii(start, this.#at)) return shortText(this.#bytes, start, length);
+    return decodeText(this.#bytes, start, this.#at);
   }
 
   #isAscii(start: number, end: number): boolean {
