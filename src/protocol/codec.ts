@@ -61,7 +61,7 @@ function writeFields(message: Fields, { names, formats }: Wire): void {
 /** An upper bound of a message's encoded size, bytes, without encoding it. */
 export function estimateBytes(message: Message): number {
   const wire = WIRES[message.kind];
-  return 16 + (wire.hot === null ? estimateFields(message as unknown as Fields, wire) : wire.hot.estimate(message));
+  return 16 + (wire.hot?.estimate?.(message) ?? estimateFields(message as unknown as Fields, wire));
 }
 
 function estimateFields(message: Fields, { names, types }: Wire): number {

@@ -24,7 +24,7 @@ export const FORMATS: Readonly<Record<FieldType, Format>> = {
   uint: { write: (writer, value) => writer.int(value as number), read: (reader) => reader.uint() },
   bool: { write: (writer, value) => writer.bool(value as boolean), read: (reader) => reader.bool() },
   id: { write: writeText, read: readId },
-  text: { write: writeText, read: (reader) => reader.text(TEXT_LENGTH_MAX) },
+  text: { write: writeText, read: readText },
   target: { write: writeText, read: readTarget },
   epoch: { write: writeEpoch, read: readEpoch },
   bin: { write: (writer, value) => writer.bin(value as Uint8Array), read: (reader) => reader.bin() },
@@ -37,6 +37,10 @@ function writeText(writer: Writer, value: unknown): void {
 
 export function readId(reader: Reader): string {
   return reader.text(ID_LENGTH_MAX);
+}
+
+export function readText(reader: Reader): string {
+  return reader.text(TEXT_LENGTH_MAX);
 }
 
 export function readTarget(reader: Reader): string {
