@@ -1,6 +1,7 @@
 /** The trees that the benchmark `fanout` asks, one of each width, and what one of them takes for an answer of all. */
 import { createNode, type Node, type Transport } from "fractal-tree";
 import type { Reading } from "./bench.js";
+import { answerFloor, FloorAsker } from "./fanout-floor.js";
 
 export const WIDTHS = [10, 100, 1_000, 10_000] as const;
 
@@ -22,6 +23,10 @@ export async function startChildren(transport: Transport, first: number, of: num
   const commands = { count: ({ quantity }: typeof INPUT) => quantity };
   const paths = WIDTHS.flatMap((width) => childIds(width).map((id) => `${rootPath(width)}.${id}`));
   const mine = paths.filter((_, place) => place % of === first);
+  for (const width of WIDTHS) {
+    const places = Array.from({ length: width }, (_, place) => place).filter((place) => place % of === first);
+    answerFloor(transport, width, places);
+  }
   await Promise.all(mine.map((path) => createNode({ path, transport, commands }).start()));
 }
 
@@ -51,6 +56,24 @@ export async function measureWidths(
     costs.push(await costPerChild(root, idempotent, Math.ceil(completions / width)));
   }
   return toReadings(costs);
+}
+
+/** The same by plain listeners. */
+export async function measureFloor(
+  askers: readonly FloorAsker[],
+  isBroadcast: boolean,
+  operations: number | null,
+): Promise<readonly Reading[]> {
+  const costs: number[] = [];
+  for (const [place, asker] of askers.entries()) {
+    const fanOuts = Math.ceil((operations ?? COMPLETIONS) / (WIDTHS[place] as number));
+    costs.push(await asker.costPerChild(isBroadcast, INPUT, fanOuts));
+  }
+  return toReadings(costs);
+}
+
+export function floorAskers(transport: Transport): readonly FloorAsker[] {
+  return WIDTHS.map((width) => new FloorAsker(transport, width));
 }
 
 /** Microseconds. */

@@ -1,7 +1,7 @@
 /** The process of the benchmark `fanout` in memory: builds the trees and measures as often as it is asked. */
 import { memoryTransport } from "fractal-tree";
 import { answerParent, programInput, reportToParent } from "./child-process.js";
-import { measureWidths, startChildren, startRoots, untilReady } from "./fanout-drive.js";
+import { floorAskers, measureFloor, measureWidths, startChildren, startRoots, untilReady } from "./fanout-drive.js";
 
 const { operations } = programInput() as { readonly operations: number | null };
 
@@ -9,8 +9,9 @@ const transport = memoryTransport();
 const roots = await startRoots(transport);
 await startChildren(transport, 0, 1);
 await untilReady(roots);
+const askers = floorAskers(transport);
 answerParent((question) => {
-  const { idempotent } = question as { readonly idempotent: boolean };
-  return measureWidths(roots, idempotent, operations);
+  const { idempotent, isFloor } = question as { readonly idempotent: boolean; readonly isFloor: boolean };
+  return isFloor ? measureFloor(askers, idempotent, operations) : measureWidths(roots, idempotent, operations);
 });
 reportToParent({ ready: true });

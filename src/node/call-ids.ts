@@ -49,7 +49,7 @@ function codeOf(digit: number): number {
   return CODES[Math.trunc(digit)] as number;
 }
 
-/** At least four, so that no id is the beginning of another one's. */
+/** At least four. */
 function digitsOf(count: number): string {
   let digits = "";
   for (let rest = count; rest > 0 || digits.length < 4; rest = Math.trunc(rest / BASE)) {

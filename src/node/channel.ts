@@ -6,7 +6,7 @@
  * H3. Only the oldest unacknowledged message is retransmitted, with backoff, and once after a reconnect.
  * H4. What waits for an acknowledgement is bounded: beyond it the session ends.
  * H5. Between peers of one thread nothing is lost: what was written is taken for acknowledged once the turn is over, and is
- *     neither acknowledged nor repeated, but for questions for a sign of life.
+ *     neither acknowledged nor repeated, but for questions for a sign of life. Only new credit is still told.
  * H6. After `close` nothing is sent or delivered and no timer is left.
  */
 import { encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
@@ -16,6 +16,7 @@ import type { Frame, Message, UnknownMessage } from "../protocol/messages.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { Arrivals } from "./arrivals.js";
 import { SequenceReceiver, type SequencePort } from "./sequence.js";
+import { rethrowLater } from "../transport/subscriptions.js";
 import { Unacknowledged } from "./unacknowledged.js";
 
 /** One end of a link: who sends and receives over its channel. */
@@ -96,6 +97,8 @@ export class Channel implements AlarmPort, SequencePort {
   #isOverrun = false;
   /** The peer has spoken in this session: it holds to it. */
   #isConfirmed = false;
+  /** Calls that we take in all, as the peer was told last. */
+  #creditTold = 0;
   /** A frame of a peer in our thread is being handled: what that brings about is written in the end. */
   #isAnswering = false;
   /** Number of the question that a peer in our thread has not answered; 0 without one. */
@@ -160,7 +163,7 @@ export class Channel implements AlarmPort, SequencePort {
       this.#takeAck(frame.ack);
       this.peerCredit = Math.max(this.peerCredit, frame.credit);
       this.#port.onHeader(frame);
-      for (const message of frame.messages) if (!this.#closed) this.#take(message);
+      for (const message of frame.messages) this.#handle(message);
     } finally {
       this.#awaitAnswer();
     }
@@ -175,7 +178,7 @@ export class Channel implements AlarmPort, SequencePort {
     this.#isAnswering = this.#isLocal;
     try {
       for (const message of messages) {
-        if (!this.#closed && (message.seq === 0 || this.#isConfirmed)) this.#take(message);
+        if (message.seq === 0 || this.#isConfirmed) this.#handle(message);
       }
     } finally {
       this.#awaitAnswer();
@@ -270,7 +273,7 @@ export class Channel implements AlarmPort, SequencePort {
       session: this.session,
       ack: this.#unicast.received,
       broadcastAck: this.#broadcast.received,
-      credit: this.#port.credit(),
+      credit: (this.#creditTold = this.#port.credit()),
       messages,
     };
   }
@@ -292,6 +295,16 @@ export class Channel implements AlarmPort, SequencePort {
     const all = this.#outgoing;
     this.#outgoing = NOTHING_OUTGOING;
     return all;
+  }
+
+  /** What goes wrong with one message must not cost those that came with it. */
+  #handle(message: Message | UnknownMessage): void {
+    if (this.#closed) return;
+    try {
+      this.#take(message);
+    } catch (error) {
+      rethrowLater(error);
+    }
   }
 
   #take(message: Message | UnknownMessage): void {
@@ -358,6 +371,8 @@ export class Channel implements AlarmPort, SequencePort {
   #awaitAnswer(): void {
     this.#isAnswering = false;
     if (this.#isLocal && this.#outgoing.length > 0) return this.flush();
+    // Nothing else would tell the peer that we take more.
+    if (this.#isLocal && !this.#closed && this.#port.credit() > this.#creditTold) this.#oweAck();
     if (this.#ackAtMs !== null && this.#outgoing.length === 0 && !this.#closed) this.#wakeAt(this.#ackAtMs);
   }
 

@@ -195,6 +195,12 @@ export class Children implements ChildLinkPort {
     if (!link.listed) this.forget(link);
   }
 
+  /** Takes an offer back: who has accepted it meanwhile is told why nobody answers. */
+  withdraw(link: ChildLink, message: DownMessage): void {
+    if (link.offer !== null) this.#tell(link.id, message, { session: link.offer.session });
+    link.offer = null;
+  }
+
   /** Ends all sessions, keeping who the children were. */
   disconnect(why: string): void {
     for (const link of this.#links.values()) {

@@ -85,10 +85,15 @@ export class NodeCore {
       this.options.transport.publish(subject, frame, { ttlMs });
     } catch (error) {
       if (!(error instanceof TransportClosedError)) throw error;
-      const owner = this.#owner;
-      this.#owner = null;
-      if (owner !== null) this.options.clock.defer(() => owner.transportClosed());
+      this.transportClosed();
     }
+  }
+
+  /** The transport turned out to be closed. */
+  transportClosed(): void {
+    const owner = this.#owner;
+    this.#owner = null;
+    if (owner !== null) this.options.clock.defer(() => owner.transportClosed());
   }
 
   /** Whether all that can be reached, but for ports that were lent, runs in this thread. */

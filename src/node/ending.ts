@@ -128,8 +128,11 @@ export class Ending {
     uplink?.send({ kind: "status.leaving", seq: 0, reason });
     uplink?.channel?.flush();
     // Children in our thread do not judge us by our silence.
-    if (children.hasOpen && children.areLocal)
-      children.broadcaster.publish({ kind: "shutdown.leaving", seq: 0, reason });
+    for (const link of children.open()) {
+      if (!link.isLocal) continue;
+      link.send({ kind: "shutdown.leaving", seq: 0, reason });
+      link.channel?.flush();
+    }
     this.finish(reason);
   }
 

@@ -133,7 +133,7 @@ export class OwnedChildren {
     }
     for (const link of children.all()) {
       if (this.isActive(link.id)) continue;
-      link.offer = null;
+      children.withdraw(link, leaving);
       if (!link.isOpen) continue;
       link.send(leaving);
       link.channel?.flush();

@@ -11,6 +11,8 @@ export class Registry<Item> {
   /** The oldest one, if it came when there was no other. */
   #first: Item | null = null;
   #firstId = "";
+  /** Counts those that stood alone. */
+  #turn = 0;
   /** Those that came while there were others. */
   #others: Others<Item> | null = null;
 
@@ -26,6 +28,7 @@ export class Registry<Item> {
   /** Adds an item under an id that is not there. */
   add(id: string, item: Item): void {
     if (this.size > 0) return (this.#others ??= new Others()).add(id, item);
+    this.#turn++;
     this.#first = item;
     this.#firstId = id;
   }
@@ -40,13 +43,15 @@ export class Registry<Item> {
 
   /** What is added or deleted meanwhile is seen as by a Map's iterator. */
   *values(): Generator<Item> {
-    let first = this.#first;
-    if (first !== null) yield first;
-    for (;;) {
-      if (this.#others !== null) yield* this.#others.values();
-      // It may have gone, and another one have come in its place.
-      if (this.#first === null || this.#first === first) return;
-      yield (first = this.#first);
+    let turn = -1;
+    // When all had gone, another one came to stand alone: it is older than those that came after it.
+    while (turn !== this.#turn) {
+      turn = this.#turn;
+      if (this.#first !== null) yield this.#first;
+      for (const item of this.#others?.values() ?? []) {
+        if (turn !== this.#turn) break;
+        yield item;
+      }
     }
   }
 }

@@ -467,6 +467,8 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
     else
       log.warn({ event: "transport.disconnected", path }, "the transport is disconnected; nobody is judged meanwhile");
     emitter.emit("transport.changed", { connected });
+    // Within a thread nothing is cut off but by its end.
+    if (!connected && this.core.staysInThread) return this.core.transportClosed();
     this.core.troubled();
     this.forgive(this.core.now());
     if (!connected || this.phase !== "running") return;

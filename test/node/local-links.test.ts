@@ -179,6 +179,76 @@ describe("nothing is lost within a thread", () => {
     ]);
   });
 
+  test("a relay tells of new credit, though it has nothing else to say", async () => {
+    let running = 0;
+    const ends: (() => void)[] = [];
+    const meet = (): Promise<void> => {
+      if (++running === 50) for (const end of ends) end();
+      return running === 50 ? Promise.resolve() : new Promise((resolve) => ends.push(resolve));
+    };
+    const root = thread.node({ path: "shop", children: [{ id: "m" }] });
+    const m = thread.node({ path: "shop.m", queueMax: 10, children: [{ id: "a" }] });
+    const a = thread.node({ path: "shop.m.a", queueMax: 10, concurrency: 100, commands: { meet } });
+    await Promise.all([root, m, a].map((node) => node.start()));
+    await thread.synchronized(root);
+    await thread.clock.advance(60_000);
+    const all = Promise.all(Array.from({ length: 50 }, () => root.tryCommand("m.a", "meet", null)));
+    await thread.clock.advance(2_000);
+    expect((await all).map(({ status }) => status)).toEqual(Array.from({ length: 50 }, () => "completed"));
+  });
+
+  test("a transport that is closed under running nodes ends them at once", async () => {
+    const close = (): void => void thread.transport.close();
+    const [root, a] = await family(["a"], { commands: { close, wait: () => new Promise(() => {}) } });
+    const lost = [root.tryCommand("a", "wait"), root.tryCommand("a", "close")];
+    await thread.clock.advance(100);
+    expect(await Promise.all(lost)).toMatchObject([{ status: "unknown" }, { status: "unknown" }]);
+    expect([root.state, a?.state]).toEqual(["DISCONNECTED", "DISCONNECTED"]);
+  });
+
+  test("a child is told when the offer that it accepts is taken back", async () => {
+    const start = ({ path }: { readonly path: string }): Node => thread.node({ path });
+    const root = thread.node({ path: "shop", children: [{ id: "own", start }, { id: "b" }], initTimeoutMs: 5_000 });
+    await root.start();
+    await thread.clock.advance(1_000);
+    const watching = thread.transport.subscribe("ft.local.down.shop.b", (payload) => {
+      const decoded = decodeFrame(payload, "down");
+      if (decoded.kind !== "frame" || decoded.frame.messages.every(({ kind }) => kind !== "init.open")) return;
+      watching.unsubscribe();
+      root.fail("no luck");
+    });
+    const b = thread.node({ path: "shop.b" });
+    b.on("state.changed", ({ state }) => state === "SYNCHRONIZED" && b.report("here"));
+    await b.start();
+    expect(await thread.clock.runUntil(() => root.state === "FAILED", { withinMs: 10_000 })).toBe(true);
+    const isWhole = (): boolean => root.state === "SYNCHRONIZED" && root.child("b")?.link === "alive";
+    expect(await thread.clock.runUntil(isWhole, { withinMs: 3_000 })).toBe(true);
+  });
+
+  test("what goes wrong with one message does not cost those that came with it", async () => {
+    const problem = new Error("a user's logger");
+    const uncaught = new Promise((resolve) => process.once("uncaughtException", resolve));
+    let isArmed = true;
+    const info = (fields: object): void => {
+      if (!isArmed || !("state" in fields) || fields.state !== "alive") return;
+      isArmed = false;
+      throw problem;
+    };
+    const quiet = (): void => {};
+    const logger = { debug: quiet, info, warn: quiet, error: quiet };
+    const root = thread.node({ path: "shop", logger, children: [{ id: "a" }] });
+    const a = thread.node({ path: "shop.a" });
+    const heard: unknown[] = [];
+    root.on("child.reported", ({ data }) => void heard.push(data));
+    a.on("state.changed", ({ state }) => state === "SYNCHRONIZED" && queueMicrotask(() => a.report(1)));
+    await Promise.all([root.start(), a.start()]);
+    await thread.clock.advance(10_000);
+    a.report(2);
+    await thread.clock.advance(1_000);
+    expect(await uncaught).toBe(problem);
+    expect(heard).toEqual([1, 2]);
+  });
+
   test("what is sent in one turn is bounded as ever, and in the next there is room again", async () => {
     const [root, a] = await family(["a"], { linkQueueMax: 100 });
     const heard: unknown[] = [];
@@ -259,9 +329,11 @@ describe("nobody of the thread is judged by silence", () => {
 
   test("a fenced parent tells its children", async () => {
     const root = thread.node({ path: "shop", children: [{ id: "m" }] });
-    const mid = thread.node({ path: "shop.m", children: [{ id: "a" }] });
+    const mid = thread.node({ path: "shop.m", children: [{ id: "a" }, { id: "far" }] });
     const leaf = thread.node({ path: "shop.m.a" });
-    await Promise.all([root, mid, leaf].map((node) => node.start()));
+    // It judges its parent by silence.
+    const far = thread.node({ path: "shop.m.far", transport: thread.elsewhere() });
+    await Promise.all([root, mid, leaf, far].map((node) => node.start()));
     await thread.synchronized(root);
     mid.on("node.fenced", () => {});
     const epoch = [...mid.epoch.split(".").map(Number).slice(0, -1), 99];

@@ -23,6 +23,30 @@ test("behaves as a Map, whatever comes and goes", () => {
   );
 });
 
+test("shows in the order of their coming what comes when all have gone, also the same item again", () => {
+  interface Items {
+    delete(id: string): boolean;
+    values(): Iterable<string>;
+  }
+  const walk = (items: Items, add: (id: string) => void): readonly string[] => {
+    const seen: string[] = [];
+    add("a");
+    for (const item of items.values()) {
+      seen.push(item);
+      if (seen.length > 2) continue;
+      items.delete("a");
+      add("a");
+      add(`b${seen.length}`);
+    }
+    return seen;
+  };
+  const registry = new Registry<string>();
+  const map = new Map<string, string>();
+  const model = walk(map, (id) => void map.set(id, id));
+  expect(walk(registry, (id) => registry.add(id, id))).toEqual(model);
+  expect(model).toEqual(["a", "a", "b1", "a", "b2"]);
+});
+
 test("may change while it is walked through, and shows what is added meanwhile", () => {
   const registry = new Registry<number>();
   for (let n = 0; n < 100; n++) registry.add(`${n}`, n);
