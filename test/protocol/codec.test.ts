@@ -1,5 +1,6 @@
 /** Every message survives the wire; estimates hold. */
 import * as fc from "fast-check";
+import { unpack } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import { decodeFrame, encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES } from "../../src/protocol/codec.js";
 import { isMeta } from "../../src/protocol/fields.js";
@@ -25,6 +26,18 @@ describe("a frame", () => {
       { numRuns: 50 },
     );
   });
+});
+
+it.each(KINDS)("%s travels as its layout says, however it is written", (kind) => {
+  const { type, number, fields } = LAYOUTS[kind];
+  fc.assert(
+    fc.property(messageOf(kind), (message) => {
+      const [written] = (unpack(encodeFrame(frameOf(message))) as readonly unknown[])[5] as readonly unknown[];
+      const values = fields.map(([name]) => (message as unknown as Record<string, unknown>)[name]);
+      expect(plain(written)).toEqual(plain([type, number, message.seq, ...values]));
+    }),
+    { numRuns: 20 },
+  );
 });
 
 it("meta may have entries that serializers look for", () => {
