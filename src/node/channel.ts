@@ -23,6 +23,8 @@ import { Unacknowledged } from "./unacknowledged.js";
 export interface ChannelPort {
   readonly clock: Clock;
   readonly maxPayloadBytes: number;
+  /** The peer runs in our thread. */
+  readonly isLocal: boolean;
   /** The message that carries a bare acknowledgement. */
   readonly ackKind: "ack.frame" | "heartbeat.ack";
   publish(frame: Uint8Array, ttlMs: number): void;
@@ -44,8 +46,6 @@ export interface SessionOptions {
   readonly session: string;
   /** Where the peer's broadcast sequence starts; 0 where the peer never broadcasts. */
   readonly broadcastStart: number;
-  /** The peer runs in our thread. */
-  readonly isLocal: boolean;
 }
 
 /** Entries of one frame: more gain nothing and delay the first. */
@@ -77,7 +77,6 @@ export class Channel implements AlarmPort, SequencePort {
   peerCredit = 0;
   readonly #version: number;
   readonly #port: ChannelPort;
-  readonly #isLocal: boolean;
   #unicast = UNUSED;
   #broadcast = UNUSED;
   #nextSeq = 1;
@@ -99,15 +98,10 @@ export class Channel implements AlarmPort, SequencePort {
   #isConfirmed = false;
   /** Calls that we take in all, as the peer was told last. */
   #creditTold = 0;
-  /** A frame of a peer in our thread is being handled: what that brings about is written in the end. */
-  #isAnswering = false;
-  /** Number of the question that a peer in our thread has not answered; 0 without one. */
-  #questionSeq = 0;
 
-  constructor(port: ChannelPort, { version, session, broadcastStart, isLocal }: SessionOptions) {
+  constructor(port: ChannelPort, { version, session, broadcastStart }: SessionOptions) {
     this.#port = port;
     this.#version = version;
-    this.#isLocal = isLocal;
     this.session = session;
     if (broadcastStart > 0) this.#broadcast = new SequenceReceiver(broadcastStart);
   }
@@ -158,7 +152,7 @@ export class Channel implements AlarmPort, SequencePort {
   /** Handles a frame of this session. */
   receive(frame: Frame): void {
     this.#isConfirmed = true;
-    this.#isAnswering = this.#isLocal;
+    this.#holdAnswers();
     try {
       this.#takeAck(frame.ack);
       this.peerCredit = Math.max(this.peerCredit, frame.credit);
@@ -175,7 +169,7 @@ export class Channel implements AlarmPort, SequencePort {
    * process.
    */
   receiveBroadcast({ messages }: Frame): void {
-    this.#isAnswering = this.#isLocal;
+    this.#holdAnswers();
     try {
       for (const message of messages) {
         if (message.seq === 0 || this.#isConfirmed) this.#handle(message);
@@ -201,15 +195,16 @@ export class Channel implements AlarmPort, SequencePort {
   probe(): void {
     const { ackKind } = this.#port;
     const { latest } = this.#unacked;
-    if (latest?.kind === ackKind) return this.#enqueue(latest);
-    this.send({ kind: ackKind, seq: 0 }, true);
-    this.#questionSeq = this.sentSeq;
+    if (latest?.kind === ackKind) this.#enqueue(latest);
+    else this.send({ kind: ackKind, seq: 0 }, true);
   }
 
-  /** The turn is over in which this was written to a peer of our thread. */
+  /** The turn is over in which this was written to a peer of our thread. Questions wait for its answer. */
   arrived(seq: number): void {
-    const isAsked = this.#questionSeq > this.acknowledgedSeq;
-    this.#unacked.acknowledge(isAsked ? Math.min(seq, this.#questionSeq - 1) : seq);
+    for (let { oldest } = this.#unacked; oldest !== null && oldest.seq <= seq; { oldest } = this.#unacked) {
+      if (QUESTIONS.has(oldest.kind)) return;
+      this.#unacked.acknowledge(oldest.seq);
+    }
   }
 
   /** Whether everything sent was acknowledged. */
@@ -244,7 +239,7 @@ export class Channel implements AlarmPort, SequencePort {
     if (this.#outgoing === NOTHING_OUTGOING) this.#outgoing = [message];
     else this.#outgoing.push(message);
     if (this.#outgoing.length >= FLUSH_MESSAGES_MAX) return this.flush();
-    if (this.#flushScheduled || this.#isAnswering) return;
+    if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     // Alone, a message gains nothing by waiting for the turn's end; in company, waiting makes one frame of many.
     if (this.#unacked.size <= 1 && !this.#port.isBusy()) queueMicrotask(() => this.flush());
@@ -310,7 +305,7 @@ export class Channel implements AlarmPort, SequencePort {
   #take(message: Message | UnknownMessage): void {
     const { seq } = message;
     if (seq === 0) return this.#port.deliver(message);
-    if (!this.#isLocal || QUESTIONS.has(message.kind)) this.#oweAck();
+    if (!this.#port.isLocal || QUESTIONS.has(message.kind)) this.#oweAck();
     const receiver = this.#receiverOf(seq);
     if (!receiver.take(Math.abs(seq), message, this)) this.#port.drop("outside the window");
   }
@@ -336,7 +331,7 @@ export class Channel implements AlarmPort, SequencePort {
   }
 
   #expectAck(): void {
-    if (!this.#isLocal) return this.#awaitAck();
+    if (!this.#port.isLocal) return this.#awaitAck();
     // What goes on waiting did not fit into the frame.
     const unwritten = this.#outgoing.find(({ seq }) => seq > 0);
     arrivals.note(this, unwritten === undefined ? this.sentSeq : unwritten.seq - 1);
@@ -355,7 +350,7 @@ export class Channel implements AlarmPort, SequencePort {
   }
 
   #awaitAck(): void {
-    if (this.#isLocal || this.#retransmitAtMs !== null || this.#unacked.size === 0) return;
+    if (this.#port.isLocal || this.#retransmitAtMs !== null || this.#unacked.size === 0) return;
     this.#retransmitAtMs = this.clock.now() + this.#retransmitMs;
     this.#wakeAt(this.#retransmitAtMs);
   }
@@ -369,11 +364,19 @@ export class Channel implements AlarmPort, SequencePort {
    * since its next frame comes in another turn.
    */
   #awaitAnswer(): void {
-    this.#isAnswering = false;
-    if (this.#isLocal && this.#outgoing.length > 0) return this.flush();
-    // Nothing else would tell the peer that we take more.
-    if (this.#isLocal && !this.#closed && this.#port.credit() > this.#creditTold) this.#oweAck();
+    if (this.#port.isLocal) this.#releaseAnswers();
     if (this.#ackAtMs !== null && this.#outgoing.length === 0 && !this.#closed) this.#wakeAt(this.#ackAtMs);
+  }
+
+  /** While a frame of a peer in our thread is handled, what that brings about waits for its end. */
+  #holdAnswers(): void {
+    if (this.#port.isLocal) this.#flushScheduled = true;
+  }
+
+  #releaseAnswers(): void {
+    this.flush();
+    // Nothing else would tell the peer that we take more.
+    if (!this.#closed && this.#port.credit() > this.#creditTold) this.#oweAck();
   }
 
   #wakeAt(atMs: number): void {

@@ -173,7 +173,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
     this.isLocal = core.isLocal(offer.boot);
     this.detector = this.isLocal ? UNJUDGED : createDetector(core.now(), core.options.heartbeat.minMs);
     const { version, session: opened } = offer;
-    this.channel = new Channel(this, { version, session: opened, broadcastStart: 0, isLocal: this.isLocal });
+    this.channel = new Channel(this, { version, session: opened, broadcastStart: 0 });
     this.#isReady = false;
     this.#hasReported = false;
     this.#calls?.suspend();

@@ -437,7 +437,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     this.#detector = this.isLocal ? UNJUDGED : createDetector(this.#core.now(), 0);
     this.notePromise(message.nextInMs);
     const { version, session, broadcastSeq } = message;
-    this.channel = new Channel(this, { version, session, broadcastStart: broadcastSeq, isLocal: this.isLocal });
+    this.channel = new Channel(this, { version, session, broadcastStart: broadcastSeq });
     this.#port.opened({ budgetMs: message.initBudgetMs, sameParent });
   }
 
