@@ -143,7 +143,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
       { file: "src/node/pulse.ts", find: "    if (isLate) this.#judgeAfterDraining();\n    else ", replace: "    " },
       {
         file: "src/node/pulse.ts",
-        find: "    this.#port.stalled(this.latenessMs);\n    if (isLate)",
+        find: "    this.#port.stalled(latenessMs);\n    if (isLate)",
         replace: "    if (isLate)",
       },
     ],
