@@ -222,6 +222,8 @@ describe("forgeries", () => {
 
     wire.connection.publish(to, bytes);
     await eventually(() => tree.events.some((event) => effect.test(event)), `${String(effect)} does not happen`);
+    // The tree may hear it first.
+    await wire.connection.flush();
     expect(heard()).toBe(1);
   });
 
