@@ -5,6 +5,8 @@
  * late, never early, and a long one up to sixteen. The native timer is armed for the next occupied slot only, so an idle
  * process is not woken; long timeouts share one slot in sixteen, or ten thousand of them would wake it at every tick.
  */
+import { rethrowLater } from "./rethrow-later.js";
+
 const TICK_MS = 10;
 const SLOTS = 512;
 /** Ticks to which a timeout of more than one turn of the wheel is rounded up; divides SLOTS. */
@@ -92,9 +94,7 @@ export class TimingWheel {
       entry.callback();
     } catch (error) {
       // A callback's bug must not take the other timeouts with it, nor be hidden.
-      queueMicrotask(() => {
-        throw error;
-      });
+      rethrowLater(error);
     }
   }
 

@@ -7,38 +7,27 @@ export interface Arriving {
   arrived(seq: number): void;
 }
 
+interface Written {
+  readonly writer: Arriving;
+  readonly seq: number;
+}
+
 export class Arrivals {
   /** Written in the present turn, by the clock whose turns count. */
-  readonly #written = new WeakMap<Clock, Written>();
+  readonly #written = new WeakMap<Clock, Written[]>();
 
   note(writer: Arriving, seq: number): void {
-    const { clock } = writer;
-    const written = this.#written.get(clock);
-    if (written === undefined) this.#begin(clock, writer, seq);
-    else written.add(writer, seq);
+    const written = this.#written.get(writer.clock) ?? this.#begin(writer.clock);
+    written.push({ writer, seq });
   }
 
-  #begin(clock: Clock, writer: Arriving, seq: number): void {
-    const written = new Written();
-    written.add(writer, seq);
+  #begin(clock: Clock): Written[] {
+    const written: Written[] = [];
     this.#written.set(clock, written);
     clock.defer(() => {
       this.#written.delete(clock);
-      written.tell();
+      for (const { writer, seq } of written) writer.arrived(seq);
     });
-  }
-}
-
-class Written {
-  readonly #writers: Arriving[] = [];
-  readonly #numbers: number[] = [];
-
-  add(writer: Arriving, seq: number): void {
-    this.#writers.push(writer);
-    this.#numbers.push(seq);
-  }
-
-  tell(): void {
-    for (const [place, writer] of this.#writers.entries()) writer.arrived(this.#numbers[place] as number);
+    return written;
   }
 }

@@ -146,6 +146,7 @@ export class Caller implements DispatchPort {
     };
   }
 
+  /** Tells the log and the user's listeners of a command that was not, or may not have been, delivered. */
   tellUndelivered(name: string, status: Uncompleted, error: CommandError): void {
     if (status !== "notStarted" && status !== "unknown") return;
     const { log, emitter } = this.core;

@@ -11,12 +11,12 @@
  */
 import { encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
 import { type Clock, NEVER_MS } from "../health/clock.js";
+import { rethrowLater } from "../health/rethrow-later.js";
 import { UNSEQUENCED } from "../protocol/layouts.js";
 import type { Frame, Message, UnknownMessage } from "../protocol/messages.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { Arrivals } from "./arrivals.js";
 import { SequenceReceiver, type SequencePort } from "./sequence.js";
-import { rethrowLater } from "../transport/subscriptions.js";
 import { Unacknowledged } from "./unacknowledged.js";
 
 /** One end of a link: who sends and receives over its channel. */
@@ -374,7 +374,9 @@ export class Channel implements AlarmPort, SequencePort {
   }
 
   #releaseAnswers(): void {
-    this.flush();
+    // They tell what we take.
+    if (this.#outgoing.length > 0) return this.flush();
+    this.#flushScheduled = false;
     // Nothing else would tell the peer that we take more.
     if (!this.#closed && this.#port.credit() > this.#creditTold) this.#oweAck();
   }

@@ -21,7 +21,7 @@ import {
   type CoordinationState,
 } from "../../machines/coordination.js";
 import type { Clock } from "../health/clock.js";
-import { rethrowLater } from "../transport/subscriptions.js";
+import { rethrowLater } from "../health/rethrow-later.js";
 import { letGoOfOptions, letGoOfRoom, listenLightly } from "./light-actor.js";
 import type { ResolvedNodeOptions } from "./options.js";
 

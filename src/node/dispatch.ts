@@ -4,6 +4,7 @@
 import { type BackoffOptions, nextBackoffMs } from "../../machines/backoff.js";
 import type { CommandStatus } from "../../machines/command.js";
 import { CommandError, type CommandErrorCode, InvalidOptionError, PayloadTooLargeError } from "../errors.js";
+import { rethrowLater } from "../health/rethrow-later.js";
 import { isMeta } from "../protocol/fields.js";
 import type { Meta } from "../protocol/messages.js";
 import { assertPath } from "../protocol/path.js";
@@ -260,9 +261,7 @@ export class Dispatch implements OutgoingCall, CallSink {
     try {
       onProgress(progress);
     } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
+      rethrowLater(error);
     }
   }
 

@@ -4,6 +4,7 @@ import type { LinkState } from "../../machines/link.js";
 import type { SupervisionDecision } from "../../machines/supervision.js";
 import { EventStream } from "./event-stream.js";
 import type { CommandError, DuplicatePathError, NodeFencedError } from "../errors.js";
+import { rethrowLater } from "../health/rethrow-later.js";
 
 export interface StateChange {
   /** Monotonic time of the node's clock, milliseconds. */
@@ -95,9 +96,7 @@ export class NodeEmitter {
       try {
         (listener as Listener<NodeEvents[K]>)(event);
       } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
+        rethrowLater(error);
       }
     }
   }

@@ -173,7 +173,8 @@ export class Executor implements AlarmPort {
   /** Cancels a call; one that is not here yet will be answered as cancelled when it comes. */
   cancel(id: string): void {
     const outcome = uncompleted("cancelled", "CANCELLED", "cancelled by the caller");
-    const entry = this.#seen.add(id) ? undefined : this.#calls.get(id);
+    if (this.#seen.add(id)) return this.#outcomes.set(id, outcome);
+    const entry = this.#calls.get(id);
     if (entry !== undefined) this.#finish(entry, outcome);
     else if (this.#outcomes.get(id) === undefined) this.#outcomes.set(id, outcome);
   }

@@ -40,7 +40,7 @@ export class OutcomeCache<Kept extends Outcome = Outcome> {
   }
 }
 
-/** Sorted by id only when somebody asks: nearly all outcomes are never asked for. */
+/** Put under their ids only when somebody asks: nearly all outcomes are never asked for. */
 class Generation<Kept> {
   bytes = 0;
   readonly #ids: string[] = [];

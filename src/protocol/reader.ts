@@ -2,13 +2,11 @@
  * Reads the MessagePack types that envelopes and payloads are made of, and checks each value while it reads it: nothing is
  * built of what will be refused, and nothing is allocated for what a length only claims.
  */
+import { SHORT_TEXT, shortText } from "./short-text.js";
 import { survey } from "./well-formed.js";
 
 /** Thrown for whatever does not fit, and caught by the codec; one for all, because its place is of no interest. */
 export const UNREADABLE = new Error("unreadable");
-
-/** Characters that `shortText` can read. */
-const SHORT_TEXT = 16;
 
 const ENVELOPES = { allowTimestamps: false };
 
@@ -269,80 +267,4 @@ const { utf8Slice } = Buffer.prototype as { readonly utf8Slice?: Slice };
 function decodeText(bytes: Uint8Array, start: number, end: number): string {
   if (utf8Slice !== undefined) return utf8Slice.call(bytes, start, end);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8", start, end);
-}
-
-/**
- * Ids and names, without a call into the runtime for each: one that makes a text of so many characters at once. To cut what
- * is too long off again would cost as much as the text.
- */
-function shortText(b: Uint8Array, at: number, length: number): string {
-  const { fromCharCode } = String;
-  // oxfmt-ignore
-  switch (length) {
-    case 0: return "";
-    case 1: return fromCharCode(b[at] as number);
-    case 2: return fromCharCode(b[at] as number, b[at + 1] as number);
-    case 3: return fromCharCode(b[at] as number, b[at + 1] as number, b[at + 2] as number);
-    case 4: return fromCharCode(b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number);
-    case 5: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number,
-    );
-    case 6: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number,
-    );
-    case 7: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number,
-    );
-    case 8: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
-    );
-    case 9: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
-      b[at + 8] as number,
-    );
-    case 10: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
-      b[at + 8] as number, b[at + 9] as number,
-    );
-    case 11: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
-      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number,
-    );
-    case 12: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
-      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
-    );
-    case 13: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
-      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
-      b[at + 12] as number,
-    );
-    case 14: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
-      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
-      b[at + 12] as number, b[at + 13] as number,
-    );
-    case 15: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
-      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
-      b[at + 12] as number, b[at + 13] as number, b[at + 14] as number,
-    );
-    default: return fromCharCode(
-      b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number,
-      b[at + 4] as number, b[at + 5] as number, b[at + 6] as number, b[at + 7] as number,
-      b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
-      b[at + 12] as number, b[at + 13] as number, b[at + 14] as number, b[at + 15] as number,
-    );
-  }
 }

@@ -1,5 +1,5 @@
 /** Who wants to know whether a transport is connected. */
-import { rethrowLater } from "./subscriptions.js";
+import { rethrowLater } from "../health/rethrow-later.js";
 import type { Subscription } from "./transport.js";
 
 type Call = (connected: boolean) => void;

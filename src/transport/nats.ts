@@ -10,13 +10,14 @@
 import { InvalidOptionError, PayloadTooLargeError, TransportClosedError } from "../errors.js";
 import type { Timer } from "../health/clock.js";
 import { realClock } from "../health/real-clock.js";
+import { rethrowLater } from "../health/rethrow-later.js";
 import { assertToken } from "../protocol/path.js";
 import { ConnectionListeners } from "./connection-listeners.js";
 import { destroySocket, endDeadHandshake, stopIteration, writePending } from "./nats-client.js";
 import type { NatsConnectionLike, NatsStatusLike } from "./nats-connection.js";
 import { Outbox } from "./outbox.js";
 import { refusalIn, Refusals, warnOfRefusal } from "./refusals.js";
-import { type ListenerSet, rethrowLater, SubscriptionTable } from "./subscriptions.js";
+import { type ListenerSet, SubscriptionTable } from "./subscriptions.js";
 import type { MessageListener, PublishOptions, Subscription, Transport } from "./transport.js";
 
 /** How long `close()` waits for the server to confirm what was published; it may never do so on a half-open socket. */

@@ -6,6 +6,7 @@
  * S2. A listener that throws does not keep a message from the others; its error surfaces as an uncaught exception.
  */
 import { InvalidOptionError } from "../errors.js";
+import { rethrowLater } from "../health/rethrow-later.js";
 import type { MessageListener, Subscription } from "./transport.js";
 
 const SUBJECT = /^[^\s.*>]+(?:\.[^\s.*>]+)*(?:\.[*>])?$/;
@@ -158,11 +159,4 @@ export function* tailPatternsOf(subject: string): Generator<string> {
   for (let dot = subject.indexOf("."); dot !== -1; dot = subject.indexOf(".", dot + 1)) {
     yield `${subject.slice(0, dot)}.>`;
   }
-}
-
-/** Lets an error surface without stopping whoever called the function that threw it. */
-export function rethrowLater(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
 }
