@@ -48,8 +48,10 @@ export interface SessionOptions {
   readonly broadcastStart: number;
 }
 
-/** Entries of one frame: more gain nothing and delay the first. */
-const FLUSH_MESSAGES_MAX = 64;
+/** Messages that make a frame at once, before the turn's end: with few calls under way, more would delay the first. */
+const FLUSH_MESSAGES_MIN = 64;
+/** The same with many under way, and the most of one frame: more gain nothing. */
+const FLUSH_MESSAGES_MAX = 256;
 /** Less than the time after which the peer repeats what was not acknowledged. */
 const ACK_DELAY_MS = 50;
 const RETRANSMIT_MIN_MS = 200;
@@ -238,12 +240,17 @@ export class Channel implements AlarmPort, SequencePort {
   #enqueue(message: Message): void {
     if (this.#outgoing === NOTHING_OUTGOING) this.#outgoing = [message];
     else this.#outgoing.push(message);
-    if (this.#outgoing.length >= FLUSH_MESSAGES_MAX) return this.flush();
+    if (this.#outgoing.length >= this.#fullFrame()) return this.flush();
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     // Alone, a message gains nothing by waiting for the turn's end; in company, waiting makes one frame of many.
     if (this.#unacked.size <= 1 && !this.#port.isBusy()) queueMicrotask(() => this.flush());
     else this.clock.defer(() => this.flush());
+  }
+
+  /** Half of what is under way: each frame costs the server and both ends a wake-up, and a few of them keep all three busy. */
+  #fullFrame(): number {
+    return Math.min(FLUSH_MESSAGES_MAX, Math.max(FLUSH_MESSAGES_MIN, this.#unacked.size >>> 1));
   }
 
   #writeFrame(): void {
