@@ -6,11 +6,12 @@
  *
  * Elements after the known ones are ignored, so that later versions can add some.
  */
-import { estimateField, type Format, FORMATS, readId } from "./fields.js";
-import { HOT_FORMATS, type HotFormat } from "./hot-kinds.js";
-import { type FieldType, KIND_BY_NUMBERS, LAYOUTS, layoutKey } from "./layouts.js";
+import { DOWN_FORMATS, type MessageFormat } from "./down-formats.js";
+import { estimateField, readId } from "./fields.js";
+import { KIND_BY_NUMBERS, type Layout, LAYOUTS, layoutKey } from "./layouts.js";
 import type { Frame, Message, UnknownMessage } from "./messages.js";
 import { Reader, UNREADABLE } from "./reader.js";
+import { UP_FORMATS } from "./up-formats.js";
 import { isWellFormed } from "./well-formed.js";
 import { Writer } from "./writer.js";
 
@@ -46,28 +47,21 @@ export function encodeFrame(frame: Frame & { readonly messages: readonly Message
 
 function writeMessage(message: Message): void {
   const wire = WIRES[message.kind];
-  writer.list(3 + wire.names.length);
+  writer.list(wire.length);
   writer.int(wire.type);
   writer.int(wire.number);
   writer.int(message.seq);
-  if (wire.hot === null) writeFields(message as unknown as Fields, wire);
-  else wire.hot.write(writer, message);
-}
-
-function writeFields(message: Fields, { names, formats }: Wire): void {
-  for (let i = 0; i < names.length; i++) (formats[i] as Format).write(writer, message[names[i] as string]);
+  wire.format.write(writer, message);
 }
 
 /** An upper bound of a message's encoded size, bytes, without encoding it. */
 export function estimateBytes(message: Message): number {
-  const wire = WIRES[message.kind];
-  return 16 + (wire.hot?.estimate?.(message) ?? estimateFields(message as unknown as Fields, wire));
+  const { format, fields } = WIRES[message.kind];
+  return 16 + (format.estimate?.(message) ?? estimateFields(message as unknown as Record<string, unknown>, fields));
 }
 
-function estimateFields(message: Fields, { names, types }: Wire): number {
-  let bytes = 0;
-  for (let i = 0; i < names.length; i++) bytes += estimateField(types[i] as FieldType, message[names[i] as string]);
-  return bytes;
+function estimateFields(message: Readonly<Record<string, unknown>>, fields: Layout["fields"]): number {
+  return fields.reduce((bytes, [name, type]) => bytes + estimateField(type, message[name]), 0);
 }
 
 export function decodeFrame(bytes: Uint8Array, direction: "down" | "up"): Decoded {
@@ -114,10 +108,9 @@ function readMessage(reader: Reader, direction: "down" | "up"): Message | Unknow
   if (type > 255 || number > 255) throw UNREADABLE;
   const wire = WIRES_BY_KEY[layoutKey(type, number)];
   if (wire === undefined) return readUnknown(reader, length, { kind: "unknown", seq, type, unknownKind: number });
-  const known = 3 + wire.names.length;
-  if (wire.direction !== direction || length < known) throw UNREADABLE;
-  const message = wire.hot === null ? readFields(reader, wire, seq) : wire.hot.read(reader, seq);
-  for (let i = known; i < length; i++) reader.skip();
+  if (wire.direction !== direction || length < wire.length) throw UNREADABLE;
+  const message = wire.format.read(reader, seq);
+  for (let i = wire.length; i < length; i++) reader.skip();
   return message;
 }
 
@@ -126,36 +119,17 @@ function readUnknown(reader: Reader, length: number, message: UnknownMessage): U
   return message;
 }
 
-function readFields(reader: Reader, { blank, names, formats }: Wire, seq: number): Message {
-  const message: Fields = { ...blank };
-  message["seq"] = seq;
-  for (let i = 0; i < names.length; i++) message[names[i] as string] = (formats[i] as Format).read(reader);
-  return message as unknown as Message;
+interface Wire extends Layout {
+  /** Elements that a message has at least. */
+  readonly length: number;
+  readonly format: MessageFormat<Message>;
 }
 
-type Fields = Record<string, unknown>;
-
-/** A kind's layout, spread out for the loops that every message runs through. */
-interface Wire {
-  readonly type: number;
-  readonly number: number;
-  readonly direction: "down" | "up";
-  readonly names: readonly string[];
-  readonly types: readonly FieldType[];
-  readonly formats: readonly Format[];
-  /** All properties of a message, without their values: copying it is faster than adding them one by one. */
-  readonly blank: Readonly<Fields>;
-  /** How the whole of it travels, for the kinds of which there are many. */
-  readonly hot: HotFormat | null;
-}
+const FORMATS = { ...DOWN_FORMATS, ...UP_FORMATS } as unknown as Readonly<Record<Kind, MessageFormat<Message>>>;
 
 function toWire(kind: Kind): Wire {
-  const { type, number, direction, fields } = LAYOUTS[kind];
-  const names = fields.map(([name]) => name);
-  const types = fields.map(([, fieldType]) => fieldType);
-  const blank = { kind, seq: 0, ...Object.fromEntries(names.map((name) => [name, null])) };
-  const formats = types.map((each) => FORMATS[each]);
-  return { type, number, direction, names, types, formats, blank, hot: HOT_FORMATS[kind] ?? null };
+  const layout = LAYOUTS[kind];
+  return { ...layout, length: 3 + layout.fields.length, format: FORMATS[kind] };
 }
 
 const WIRES = Object.fromEntries(Object.keys(LAYOUTS).map((kind) => [kind, toWire(kind as Kind)])) as Record<

@@ -14,27 +14,6 @@ const TEXT_LENGTH_MAX = 4096;
 const EPOCH_LENGTH_MAX = 32;
 const META_ENTRIES_MAX = 32;
 
-/** How a field travels. */
-export interface Format {
-  write(writer: Writer, value: unknown): void;
-  read(reader: Reader): unknown;
-}
-
-export const FORMATS: Readonly<Record<FieldType, Format>> = {
-  uint: { write: (writer, value) => writer.int(value as number), read: (reader) => reader.uint() },
-  bool: { write: (writer, value) => writer.bool(value as boolean), read: (reader) => reader.bool() },
-  id: { write: writeText, read: readId },
-  text: { write: writeText, read: readText },
-  target: { write: writeText, read: readTarget },
-  epoch: { write: writeEpoch, read: readEpoch },
-  bin: { write: (writer, value) => writer.bin(value as Uint8Array), read: (reader) => reader.bin() },
-  meta: { write: writeMeta, read: readMeta },
-};
-
-function writeText(writer: Writer, value: unknown): void {
-  writer.text(value as string);
-}
-
 export function readId(reader: Reader): string {
   return reader.text(ID_LENGTH_MAX);
 }
@@ -49,13 +28,12 @@ export function readTarget(reader: Reader): string {
   return target;
 }
 
-function writeEpoch(writer: Writer, value: unknown): void {
-  const epoch = value as Epoch;
+export function writeEpoch(writer: Writer, epoch: Epoch): void {
   writer.list(epoch.length);
   for (const number of epoch) writer.int(number);
 }
 
-function readEpoch(reader: Reader): Epoch {
+export function readEpoch(reader: Reader): Epoch {
   const length = reader.list();
   if (length > EPOCH_LENGTH_MAX) throw UNREADABLE;
   const epoch: number[] = [];
@@ -64,9 +42,9 @@ function readEpoch(reader: Reader): Epoch {
   return epoch.slice();
 }
 
-export function writeMeta(writer: Writer, value: unknown): void {
-  if (value === null) writer.nil();
-  else writer.raw(packr.pack(value));
+export function writeMeta(writer: Writer, meta: Meta | null): void {
+  if (meta === null) writer.nil();
+  else writer.raw(packr.pack(meta));
 }
 
 export function readMeta(reader: Reader): Meta | null {
