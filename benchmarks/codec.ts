@@ -31,7 +31,7 @@ const BATCHES = [1, 64] as const;
 /** Messages of one attempt with one kind. */
 const MESSAGES = 2_560;
 /** The best of so many counts: what disturbs an attempt makes it slower, never faster. */
-const ATTEMPTS = 4;
+const ATTEMPTS = 16;
 /** Those that every command consists of. */
 const HOT = ["command.run", "complete.command"];
 

@@ -3,9 +3,10 @@
  * and a decoder for everything. Whatever else there is, well-formed or not, is left to these.
  *
  * Programs send the same few kinds of objects again and again. So the names of properties are kept, and with the first
- * name of an object those that came after it: who meets them again only compares bytes, and copies an object that has all
- * properties already, which is faster than adding them one by one.
+ * name of an object those that came after it: who meets them again only compares bytes, and makes an object with all of its
+ * properties at once.
  */
+import { type Fields, ObjectMaker } from "./object-maker.js";
 import { Reader, UNREADABLE } from "./reader.js";
 import { DEPTH_MAX } from "./well-formed.js";
 
@@ -22,11 +23,8 @@ interface Name {
 
 interface Shape {
   readonly names: readonly Name[];
-  /** All properties without their values. */
-  readonly blank: Readonly<Fields>;
+  readonly maker: ObjectMaker;
 }
-
-type Fields = Record<string, unknown>;
 
 /** Of at most 31 bytes each; with their shapes they hold a few megabytes at most. */
 const NAMES_KEPT = 1_024;
@@ -130,16 +128,17 @@ function readMap(depth: number): Fields {
   return readKnownMap(first, shape, depth);
 }
 
-function readKnownMap(first: Name, { names: known, blank }: Shape, depth: number): Fields {
-  const fields = { ...blank };
+function readKnownMap(first: Name, { names: known, maker }: Shape, depth: number): Fields {
   const { length } = known;
+  // oxlint-disable-next-line unicorn/no-new-array -- one that grows begins with room for seventeen
+  const values = new Array<unknown>(length);
   for (let i = 0; i < length; i++) {
-    const { text, bytes } = known[i] as Name;
-    if (i > 0 && !reader.is(bytes as Uint8Array)) return readOtherMap(fields, known.slice(0, i), length, depth);
-    fields[text] = read(depth + 1);
+    const { bytes } = known[i] as Name;
+    if (i > 0 && !reader.is(bytes as Uint8Array)) return readOtherMap(known.slice(0, i), values, length, depth);
+    values[i] = read(depth + 1);
   }
   first.misses = 0;
-  return fields;
+  return maker.make(values);
 }
 
 function readNewMap(first: Name, entries: number, depth: number): Fields {
@@ -150,9 +149,9 @@ function readNewMap(first: Name, entries: number, depth: number): Fields {
 }
 
 /** It began like one that is known. */
-function readOtherMap(begun: Readonly<Fields>, met: Name[], entries: number, depth: number): Fields {
+function readOtherMap(met: Name[], values: readonly unknown[], entries: number, depth: number): Fields {
   const fields: Fields = {};
-  for (const { text } of met) fields[text] = begun[text];
+  for (const [i, { text }] of met.entries()) fields[text] = values[i];
   return readRest(fields, met, entries, depth);
 }
 
@@ -179,14 +178,8 @@ function isRecurring(met: readonly Name[]): boolean {
   return met.length <= SHAPE_MAX && met.every(({ bytes }) => bytes !== null);
 }
 
-/**
- * The values are a number first and null in the end, after which V8 expects any value in each of them; it would make new
- * hidden classes for every other type it meets there.
- */
 function toShape(met: readonly Name[]): Shape {
-  const blank: Fields = {};
-  for (const value of [0, null]) for (const { text } of met) blank[text] = value;
-  return { names: met, blank };
+  return { names: met, maker: new ObjectMaker(met.map(({ text }) => text)) };
 }
 
 function readName(): Name {

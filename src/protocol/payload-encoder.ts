@@ -69,9 +69,8 @@ function write(writer: Writer, value: unknown, depth: number): Fault | null {
 
 function writeText(writer: Writer, value: string): Fault | null {
   if (writer.ascii(value)) return null;
-  if (!value.isWellFormed()) return fault("is a string with a lone surrogate");
-  writer.utf8(value);
-  return null;
+  const isAscii = writer.utf8(value) === value.length;
+  return isAscii || value.isWellFormed() ? null : fault("is a string with a lone surrogate");
 }
 
 function writeObject(writer: Writer, value: object | null, depth: number): Fault | null {

@@ -55,6 +55,11 @@ export class Reader {
 
   /** An integer from 0 to 2^53 - 1. */
   uint(): number {
+    const small = this.#bytes[this.#at] as number;
+    if (small <= 0x7f) {
+      this.#at++;
+      return small;
+    }
     const value = this.int();
     if (value < 0) throw UNREADABLE;
     return value;
@@ -70,8 +75,10 @@ export class Reader {
     return value;
   }
 
-  /** A text of at most `lengthMax` characters. */
+  /** A text of at most `lengthMax` characters, which are at least 31. */
   text(lengthMax: number): string {
+    const type = this.#bytes[this.#at] as number;
+    if ((type & 0xe0) === 0xa0) return this.fixText(type & 0x1f);
     const length = this.#textLength();
     // A character takes three bytes at most; two of them, where it takes four.
     if (length > lengthMax * 3) throw UNREADABLE;

@@ -11,7 +11,10 @@ const NOTHING = Buffer.alloc(0);
 const HEADER_BYTES = 9;
 const SHORT_TEXT = 31;
 /** Characters up to which a text of ASCII is copied one by one: a call into the runtime costs as much as these. */
-const COPIED_TEXT = 63;
+const COPIED_TEXT = 28;
+/** Characters up to which room for their longest form is made, so that the runtime need not be asked for their length. */
+const ROOMY_TEXT = 1_024;
+const TEXT_BYTES_MAX = 3;
 const SHORT_MAP = 0x0f;
 
 export class Writer {
@@ -144,26 +147,46 @@ export class Writer {
     if (length > COPIED_TEXT) return false;
     this.#reserve(HEADER_BYTES + length);
     const bytes = this.#bytes;
-    let at = this.#at + (length <= SHORT_TEXT ? 1 : 2);
+    let at = this.#at + 1;
     for (let i = 0; i < length; i++) {
       const code = value.charCodeAt(i);
       if (code > 0x7f) return false;
       bytes[at++] = code;
     }
-    bytes[this.#at] = length <= SHORT_TEXT ? 0xa0 | length : 0xd9;
-    if (length > SHORT_TEXT) bytes[this.#at + 1] = length;
+    bytes[this.#at] = 0xa0 | length;
     this.#at = at;
     return true;
   }
 
-  utf8(value: string): void {
+  /** Writes any text, and returns how many bytes it takes: as many as it has characters if all of these are ASCII. */
+  utf8(value: string): number {
+    const { length } = value;
+    return length <= ROOMY_TEXT && this.#asciiAtOnce(value, length) ? length : this.#measured(value);
+  }
+
+  /** Writes a text where a byte for each character is expected; returns false, without a trace, if it takes more. */
+  #asciiAtOnce(value: string, length: number): boolean {
+    this.#reserve(HEADER_BYTES + length * TEXT_BYTES_MAX);
+    const start = this.#at;
+    this.#textHeader(length);
+    if (this.#bytes.write(value, this.#at) === length) this.#at += length;
+    else this.#at = start;
+    return this.#at !== start;
+  }
+
+  #measured(value: string): number {
     const length = Buffer.byteLength(value);
     this.#reserve(HEADER_BYTES + length);
+    this.#textHeader(length);
+    this.#at += this.#bytes.write(value, this.#at, length, "utf8");
+    return length;
+  }
+
+  #textHeader(length: number): void {
     if (length <= SHORT_TEXT) this.#bytes[this.#at++] = 0xa0 | length;
     else if (length <= 0xff) this.#header(0xd9, length, 1);
     else if (length <= 0xffff) this.#header(0xda, length, 2);
     else this.#header(0xdb, length, 4);
-    this.#at += this.#bytes.write(value, this.#at, length, "utf8");
   }
 
   /** There was room for a short header only. */
