@@ -7,8 +7,8 @@
  * B3. What all open children acknowledged is forgotten, and the log is bounded.
  */
 import { type Clock, randomId } from "../health/clock.js";
-import { encodeFrame } from "../protocol/codec.js";
-import { type Message, PROTOCOL_VERSION_MIN } from "../protocol/messages.js";
+import { encodeFrame, frameApart } from "../protocol/codec.js";
+import type { Message } from "../protocol/messages.js";
 import { broadcastSubject } from "../protocol/subjects.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import type { ChildLink } from "./child-link.js";
@@ -83,9 +83,7 @@ export class Broadcaster implements AlarmPort {
   }
 
   #write(message: Message, ttlMs: number): void {
-    const { session } = this;
-    const header = { version: PROTOCOL_VERSION_MIN, session, ack: 0, broadcastAck: 0, credit: 0 };
-    const frame = encodeFrame({ ...header, messages: [message] });
+    const frame = encodeFrame(frameApart([message], this.session));
     this.lastSentMs = this.#core.now();
     this.#core.publish(this.#subject, frame, ttlMs);
   }

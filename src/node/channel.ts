@@ -9,7 +9,7 @@
  *     neither acknowledged nor repeated, but for questions for a sign of life. Only new credit is still told.
  * H6. After `close` nothing is sent or delivered and no timer is left.
  */
-import { encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
+import { encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES, type Outgoing } from "../protocol/codec.js";
 import { type Clock, NEVER_MS } from "../health/clock.js";
 import { rethrowLater } from "../health/rethrow-later.js";
 import { UNSEQUENCED } from "../protocol/layouts.js";
@@ -262,14 +262,14 @@ export class Channel implements AlarmPort, SequencePort {
   }
 
   #write(messages: readonly Message[], sequenced: boolean): void {
-    const frame = encodeFrame(this.#header(messages));
+    const frame = encodeFrame(this.#frame(messages));
     this.lastSentMs = this.clock.now();
     this.#ackAtMs = null;
     if (sequenced) this.#expectAck();
     this.#port.publish(frame, sequenced ? FRAME_TTL_MS : 0);
   }
 
-  #header(messages: readonly Message[]): Frame & { messages: readonly Message[] } {
+  #frame(messages: readonly Message[]): Outgoing {
     return {
       version: this.#version,
       session: this.session,

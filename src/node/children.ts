@@ -11,7 +11,7 @@ import type { LinkState } from "../../machines/link.js";
 import { isTakeoverAllowed, noteTakeover } from "../../machines/takeover-limit.js";
 import { type ChildCounts, NO_CHILDREN } from "../../machines/thresholds.js";
 import { randomId } from "../health/clock.js";
-import { decodeFrame, encodeFrame } from "../protocol/codec.js";
+import { decodeFrame, encodeFrame, frameApart } from "../protocol/codec.js";
 import {
   type DownMessage,
   type ErrorDuplicate,
@@ -63,7 +63,6 @@ const PROBE_INTERVAL_MS = 500;
 const OFFER_TTL_MS = 10_000;
 
 /** The header of what is said outside any session. */
-const SESSIONLESS = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
 
 /** An announcement is not worth remembering for longer: whoever lives has repeated it. */
 const WAITING_TTL_MS = 12_000;
@@ -181,7 +180,7 @@ export class Children implements ChildLinkPort {
   /** Asks whoever is there to announce itself. */
   probe(): void {
     const subject = broadcastSubject(this.core.options.transport, this.core.path);
-    this.core.publish(subject, encodeFrame({ ...SESSIONLESS, messages: [this.#probeMessage()] }));
+    this.core.publish(subject, encodeFrame(frameApart([this.#probeMessage()])));
   }
 
   /** A child takes leave: acknowledges everything up to that, now and whenever it asks again. */
@@ -502,7 +501,7 @@ export class Children implements ChildLinkPort {
   /** Tells one child something outside the present session. */
   #tell(id: string, message: DownMessage, { session = "", ack = 0 } = {}): void {
     const { transport } = this.core.options;
-    const frame = encodeFrame({ ...SESSIONLESS, session, ack, messages: [message] });
+    const frame = encodeFrame(frameApart([message], session, ack));
     this.core.publish(downSubject(transport, `${this.core.path}.${id}`), frame);
   }
 }

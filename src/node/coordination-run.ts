@@ -42,8 +42,9 @@ export class CoordinationRun {
     port: EffectPort,
   ) {
     this.#host = inspect === null ? hostWithRoom(clock) : null;
-    const system = inspect === null ? { parent: this.#host as Host } : { clock: xstateClock(clock), inspect };
-    this.#actor = createActor(coordinationMachine, { id, input, ...system });
+    const options =
+      inspect === null ? { id, input, parent: this.#host as Host } : { id, input, clock: xstateClock(clock), inspect };
+    this.#actor = createActor(coordinationMachine, options);
     if (this.#host === null) this.#actor.on("*", (effect) => port.emitted(effect));
     else listenLightly<CoordinationEffect>(this.#actor, (effect) => port.emitted(effect));
   }

@@ -20,7 +20,7 @@ export interface CoordinatorPort {
   /** Ends what is open; the coordinator schedules the next attempt when that is done: at once, or later. */
   cleanUp(failure: string): Promise<void> | null;
   retry(): void;
-  entered(change: Omit<StateChange, "path">): void;
+  entered(change: StateChange): void;
 }
 
 /** SYNCHRONIZED for this long, the next failure starts with the shortest delay again. */
@@ -114,7 +114,7 @@ export class Coordinator {
     this.state = state;
     this.#enteredAtMs = atMs;
     this.#enteredReasons = reasons;
-    this.#port.entered({ atMs, from, state, reasons, failure });
+    this.#port.entered({ atMs, path: this.#core.path, from, state, reasons, failure });
   }
 
   #stableMs(): number {

@@ -348,13 +348,12 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
     this.coordinator.send({ type: "coordination.requested", counts: this.children.counts, ...budget });
   }
 
-  entered(entry: Omit<StateChange, "path">): void {
-    const { path, log, emitter } = this.core;
-    const change = { ...entry, path };
-    log.info({ event: "state.changed", ...change }, `${entry.from} → ${entry.state}`);
-    emitter.emit("state.changed", change);
+  entered(change: StateChange): void {
+    const { atMs, path, from, state, reasons, failure } = change;
+    this.core.log.info({ event: "state.changed", atMs, path, from, state, reasons, failure }, `${from} → ${state}`);
+    this.core.emitter.emit("state.changed", change);
     if (this.phase !== "running") return;
-    if (entry.state === "CONNECTING") this.owned.start();
+    if (state === "CONNECTING") this.owned.start();
     this.pulse.quicken();
   }
 

@@ -18,7 +18,7 @@ import {
 import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import { isTakeoverAllowed, NO_TAKEOVERS, noteTakeover } from "../../machines/takeover-limit.js";
 import type { Clock, Random } from "../health/clock.js";
-import { type Decoded, decodeFrame, encodeFrame } from "../protocol/codec.js";
+import { type Decoded, decodeFrame, encodeFrame, frameApart } from "../protocol/codec.js";
 import {
   type Frame,
   type InitOpen,
@@ -458,8 +458,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   /** Tells the parent something outside any session. */
   #tell(message: UpMessage): void {
-    const header = { version: PROTOCOL_VERSION_MIN, session: "", ack: 0, broadcastAck: 0, credit: 0 };
-    this.#core.publish(this.#subject, encodeFrame({ ...header, messages: [message] }));
+    this.#core.publish(this.#subject, encodeFrame(frameApart([message])));
   }
 }
 
