@@ -9,7 +9,7 @@
  *     that it enters it emits as `state.entered`.
  * C3. It never reads a clock or a random source: delays come in by input and events.
  */
-import { assign, emit, setup } from "xstate";
+import { assertEvent, assign, cancel, emit, raise, setup } from "xstate";
 import type { ChildCounts, Thresholds } from "./thresholds.js";
 import { isComplete, isEnough, isFailure, NO_CHILDREN } from "./thresholds.js";
 
@@ -50,6 +50,8 @@ export type CoordinationEvent =
   | { readonly type: "fault.raised"; readonly reason: string }
   | { readonly type: "recovery.requested" }
   | { readonly type: "cleanup.done"; readonly retryInMs: number | null }
+  /** Raised by the machine itself when the delay of the next attempt is over. */
+  | { readonly type: "retry.due" }
   | { readonly type: "shutdown.requested" };
 
 /** What the runtime has to do, in the order emitted. */
@@ -72,6 +74,8 @@ export type CoordinationEffect =
   /** A root requests coordination again; a child announces itself to its parent. */
   | { readonly type: "effect.retry" };
 
+const RETRY = "retryDelay";
+
 const machineSetup = setup({
   types: {
     context: {} as CoordinationContext,
@@ -93,7 +97,6 @@ const machineSetup = setup({
     initTimeout: ({ context }) => context.initBudgetMs,
     recoveryTimeout: ({ context }) => context.recoveryTimeoutMs ?? 0,
     cleanupTimeout: ({ context }) => context.cleanupTimeoutMs,
-    retryDelay: ({ context }) => context.retryInMs ?? 0,
   },
   actions: {
     noteCounts: assign({
@@ -101,15 +104,11 @@ const machineSetup = setup({
     }),
     noteUplinkOpen: assign({ uplinkOpen: true }),
     noteUplinkLost: assign({ uplinkOpen: false }),
-    noteRequest: assign({
-      counts: ({ context, event }) => (event.type === "coordination.requested" ? event.counts : context.counts),
-      uplinkOpen: true,
-      initBudgetMs: ({ context, event }) =>
-        event.type === "coordination.requested"
-          ? Math.min(context.initTimeoutMs, event.budgetMs ?? context.initTimeoutMs)
-          : context.initTimeoutMs,
-      failure: null,
-      retryInMs: null,
+    noteRequest: assign(({ context, event }) => {
+      assertEvent(event, "coordination.requested");
+      const { counts, budgetMs = context.initTimeoutMs } = event;
+      const initBudgetMs = Math.min(context.initTimeoutMs, budgetMs);
+      return { counts, uplinkOpen: true, initBudgetMs, failure: null, retryInMs: null };
     }),
     noteFault: assign({ failure: ({ event }) => (event.type === "fault.raised" ? event.reason : "fault") }),
     noteTooManyFailures: assign({
@@ -123,6 +122,9 @@ const machineSetup = setup({
     noteCleanupTimeout: assign({ retryInMs: ({ context }) => context.cleanupTimeoutMs }),
     forget: assign({ uplinkOpen: false }),
     abandonRetry: assign({ retryInMs: null }),
+    /** The one of an earlier failure, which nobody cancelled when it was no longer awaited, is not to come first. */
+    cancelRetry: cancel(RETRY),
+    awaitRetry: raise({ type: "retry.due" }, { id: RETRY, delay: ({ context }) => context.retryInMs ?? 0 }),
     enter: emit(({ context }, { state }: { readonly state: CoordinationState }) => ({
       type: "state.entered" as const,
       state,
@@ -143,19 +145,29 @@ const watch = {
   "uplink.lost": { actions: "noteUplinkLost" },
 } as const;
 
+/** What a node begins with. */
+export function initialContext(input: CoordinationInput): CoordinationContext {
+  const { thresholds, initTimeoutMs, recoveryTimeoutMs, cleanupTimeoutMs, hasUplink } = input;
+  return {
+    thresholds,
+    initTimeoutMs,
+    recoveryTimeoutMs,
+    cleanupTimeoutMs,
+    hasUplink,
+    counts: NO_CHILDREN,
+    uplinkOpen: false,
+    initBudgetMs: initTimeoutMs,
+    retryInMs: null,
+    failure: null,
+  };
+}
+
 /** Shared by all nodes of a process: providing implementations per node would cost 20 kB each. */
 export const coordinationMachine = machineSetup.createMachine({
   id: "coordination",
   description: "The life of one node: child of one parent, parent of its children.",
   initial: "DISCONNECTED",
-  context: ({ input }) => ({
-    ...input,
-    counts: NO_CHILDREN,
-    uplinkOpen: false,
-    initBudgetMs: input.initTimeoutMs,
-    retryInMs: null,
-    failure: null,
-  }),
+  context: ({ input }) => initialContext(input),
   states: {
     DISCONNECTED: {
       description:
@@ -164,10 +176,8 @@ export const coordinationMachine = machineSetup.createMachine({
       on: {
         "coordination.requested": { target: "CONNECTING", actions: "noteRequest" },
         "recovery.requested": { actions: ["abandonRetry", "retry"] },
+        "retry.due": { guard: "retryAllowed", actions: ["abandonRetry", "retry"] },
         "shutdown.requested": { actions: ["forget", "abandonRetry"] },
-      },
-      after: {
-        retryDelay: { guard: "retryAllowed", actions: ["abandonRetry", "retry"] },
       },
     },
     CONNECTING: {
@@ -224,11 +234,14 @@ export const coordinationMachine = machineSetup.createMachine({
       description: "Coordination failed: the parent is told, sessions are ended, then the node may try again.",
       entry: [{ type: "enter", params: { state: "FAILED" } }, "cleanUp"],
       on: {
-        "cleanup.done": { target: "DISCONNECTED", actions: ["forget", "noteRetry"] },
+        "cleanup.done": { target: "DISCONNECTED", actions: ["forget", "noteRetry", "cancelRetry", "awaitRetry"] },
         "shutdown.requested": { target: "DISCONNECTED", actions: ["forget", "abandonRetry"] },
       },
       after: {
-        cleanupTimeout: { target: "DISCONNECTED", actions: ["forget", "noteCleanupTimeout"] },
+        cleanupTimeout: {
+          target: "DISCONNECTED",
+          actions: ["forget", "noteCleanupTimeout", "cancelRetry", "awaitRetry"],
+        },
       },
     },
   },

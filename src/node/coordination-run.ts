@@ -11,6 +11,8 @@ import {
   type ActorSystemInfo,
   createActor,
   fromTransition,
+  getInitialSnapshot,
+  type SnapshotFrom,
 } from "xstate";
 import {
   type CoordinationContext,
@@ -19,6 +21,7 @@ import {
   type CoordinationInput,
   coordinationMachine,
   type CoordinationState,
+  initialContext,
 } from "../../machines/coordination.js";
 import type { Clock } from "../health/clock.js";
 import { rethrowLater } from "../health/rethrow-later.js";
@@ -42,9 +45,10 @@ export class CoordinationRun {
     port: EffectPort,
   ) {
     this.#host = inspect === null ? hostWithRoom(clock) : null;
-    const options =
-      inspect === null ? { id, input, parent: this.#host as Host } : { id, input, clock: xstateClock(clock), inspect };
-    this.#actor = createActor(coordinationMachine, options);
+    this.#actor =
+      inspect === null
+        ? createActor(lightLogic, { id, input, parent: this.#host as Host })
+        : createActor(coordinationMachine, { id, input, clock: xstateClock(clock), inspect });
     if (this.#host === null) this.#actor.on("*", (effect) => port.emitted(effect));
     else listenLightly<CoordinationEffect>(this.#actor, (effect) => port.emitted(effect));
   }
@@ -72,6 +76,25 @@ export class CoordinationRun {
     if (this.#host === null) this.#actor.stop();
     else this.#host.send({ type: "actor.stop", actor: this.#actor });
   }
+}
+
+type Snapshot = SnapshotFrom<typeof coordinationMachine>;
+
+/**
+ * The machine, which begins where it began for another actor, but for the context: all begin alike, and to find out how
+ * takes a tenth of a leaf's start. That it entered DISCONNECTED, which is where a node is, it does not tell.
+ */
+const lightLogic = Object.create(coordinationMachine, {
+  getInitialSnapshot: { value: (_: unknown, input: CoordinationInput) => snapshotAtFirst(input) },
+}) as typeof coordinationMachine;
+
+let first: Snapshot | null = null;
+
+function snapshotAtFirst(input: CoordinationInput): Snapshot {
+  first ??= getInitialSnapshot(coordinationMachine, input);
+  const snapshot = { ...first };
+  snapshot.context = initialContext(input);
+  return snapshot;
 }
 
 type CoordinationActor = Actor<typeof coordinationMachine>;

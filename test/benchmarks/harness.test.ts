@@ -137,7 +137,7 @@ describe("runs", () => {
       name: "b",
       question: "?",
       runs: 1,
-      warmsUp: true,
+      warmUps: 1,
       baseline: null,
       goals: {},
       chart: [],

@@ -67,7 +67,7 @@ function expired(delay: string, state: CoordinationState): CoordinationEvent {
 export const INIT_TIMEOUT = expired("initTimeout", "CONNECTING");
 export const RECOVERY_TIMEOUT = expired("recoveryTimeout", "DEGRADED");
 export const CLEANUP_TIMEOUT = expired("cleanupTimeout", "FAILED");
-export const RETRY_DELAY = expired("retryDelay", "DISCONNECTED");
+export const RETRY_DELAY: CoordinationEvent = { type: "retry.due" };
 
 /** What a walk's last step led to. */
 export interface Walk {
