@@ -44,8 +44,8 @@ export interface Bench {
   readonly question: string;
   /** Runs unless told otherwise. */
   readonly runs: number;
-  /** Whether a first run is thrown away, for just-in-time compilation. */
-  readonly warmsUp: boolean;
+  /** First runs that are thrown away, for just-in-time compilation: much code takes seconds until it is as fast as it gets. */
+  readonly warmUps: number;
   /** The variant that the others are compared with, or null. */
   readonly baseline: string | null;
   /** By variant and case as a row names them: "node.command(), 1 in flight, p50". */
@@ -73,8 +73,8 @@ export interface RunOptions extends BenchOptions {
 export async function takeReadings(bench: Bench, options: RunOptions): Promise<readonly TakenReading[]> {
   const taken: TakenReading[] = [];
   await bench.stage(options, async (subjects) => {
-    for (let run = bench.warmsUp ? 0 : 1; run <= options.runs; run++) {
-      options.tell(run === 0 ? "warming up" : `run ${run} of ${options.runs}`);
+    for (let run = 1 - bench.warmUps; run <= options.runs; run++) {
+      options.tell(run <= 0 ? "warming up" : `run ${run} of ${options.runs}`);
       const readings = await measureOnce(subjects);
       if (run > 0) taken.push(...readings);
     }

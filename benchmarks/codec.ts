@@ -56,7 +56,7 @@ export const codec: Bench = {
   name: "codec",
   question: "What does it cost to encode and decode a message, and how long is it, beside JSON?",
   runs: 5,
-  warmsUp: true,
+  warmUps: 1,
   baseline: BASELINE,
   goals: goals(),
   chart: HOT.flatMap((kind) => BATCHES.map((batch) => timeOf(kind, batch))),

@@ -33,8 +33,8 @@ const LOADS: readonly Load[] = [
 export const commands: Bench = {
   name: "commands",
   question: "What does a command cost beside request() of the same NATS client?",
-  runs: 7,
-  warmsUp: true,
+  runs: 25,
+  warmUps: 10,
   baseline: BASELINE,
   goals: goals(),
   chart: LOADS.map(({ label }) => `${label}, rate`),

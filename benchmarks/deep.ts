@@ -26,7 +26,7 @@ export const deep: Bench = {
   name: "deep",
   question: "What does a command cost that goes through several levels?",
   runs: 5,
-  warmsUp: true,
+  warmUps: 2,
   baseline: variantOf(1),
   goals: goals(),
   chart: WAYS.flatMap((way) => [`${way}, p50`, perLevel(way)]),

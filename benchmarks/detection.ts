@@ -56,7 +56,7 @@ export const detection: Bench = {
   name: "detection",
   question: "How fast is a death noticed, how often is one imagined, and how long does recovery take?",
   runs: 1,
-  warmsUp: false,
+  warmUps: 0,
   isLong: true,
   baseline: FIXED,
   goals: goals(),

@@ -20,7 +20,7 @@ export const fanout: Bench = {
   name: "fanout",
   question: "What does a command to all children cost for each of them?",
   runs: 5,
-  warmsUp: true,
+  warmUps: 2,
   baseline: null,
   goals: goals(),
   chart: WIDTHS.map((width) => `${width} children, completions`),

@@ -27,7 +27,7 @@ export const heartbeats: Bench = {
   name: "heartbeats",
   question: "What does it cost to know that everybody lives, beside fixed intervals that notice a death as soon?",
   runs: 5,
-  warmsUp: false,
+  warmUps: 0,
   baseline: BASELINE,
   goals: {
     [`${OURS}, busy links, signs of life`]: ratio(0.2),

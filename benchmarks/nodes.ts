@@ -15,7 +15,7 @@ export const nodes: Bench = {
   name: "nodes",
   question: "What does an idle node cost in memory and CPU, and how fast is a tree of 1,000 to 100,000 leaves ready?",
   runs: 5,
-  warmsUp: false,
+  warmUps: 0,
   baseline: null,
   goals: goals(),
   chart: ["heap per leaf", "creation to SYNCHRONIZED, per leaf"],

@@ -34,7 +34,7 @@ export const overhead: Bench = {
   name: "overhead",
   question: "What does coordination add to tasks that wait 1, 10 or 100 ms, on 16 leaves in 4 processes?",
   runs: 5,
-  warmsUp: true,
+  warmUps: 1,
   baseline: BASELINE,
   goals: {
     [`${TREE}, ${caseOf(10)}`]: { of: "ratio", is: "<=", limit: 1.1, floor: `${PLAIN}, ${caseOf(10)}` },

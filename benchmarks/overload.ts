@@ -34,7 +34,7 @@ export const overload: Bench = {
   name: "overload",
   question: "What becomes of a child that is offered ten times what it can do, for a minute?",
   runs: 1,
-  warmsUp: false,
+  warmUps: 0,
   baseline: null,
   goals: Object.assign({}, ...Object.keys(WORK).map(goalsOf)) as Readonly<Record<string, Goal>>,
   chart: ["completed, of its capacity", "p99 of accepted commands, last third, of the first"],

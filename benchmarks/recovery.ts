@@ -31,7 +31,7 @@ export const recovery: Bench = {
   name: "recovery",
   question: "How long does a crash go unnoticed, and how long does recovery take?",
   runs: 5,
-  warmsUp: false,
+  warmUps: 0,
   isLong: true,
   baseline: null,
   goals: {},

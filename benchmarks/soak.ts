@@ -30,7 +30,7 @@ export const soak: Bench = {
   name: "soak",
   question: "Do memory and latency stay flat for long at half of the peak rate, and is nothing lost?",
   runs: 1,
-  warmsUp: false,
+  warmUps: 0,
   baseline: null,
   goals: {
     "lost commands": atMost(0),

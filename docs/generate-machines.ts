@@ -149,12 +149,14 @@ function actionTable(machine: AnyStateMachine): string {
 }
 
 function effectOf(action: object): string {
+  if ("delay" in action && "event" in action) return `raises ${code(emittedBy(action.event).type)} after a delay`;
+  if ("sendId" in action) return `cancels the delayed ${code(action.sendId as string)}`;
   if ("event" in action) return `emits ${code(emittedBy(action.event).type)}`;
   if ("assignment" in action)
     return `sets ${Object.keys(action.assignment as object)
       .map(code)
       .join(", ")}`;
-  throw new Error("an action that neither emits nor assigns acts, which machines must not");
+  throw new Error("an action that neither emits, assigns nor raises acts, which machines must not");
 }
 
 /** An emitted event that depends on parameters is a function of them; its type does not depend. */

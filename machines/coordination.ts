@@ -9,7 +9,7 @@
  *     that it enters it emits as `state.entered`.
  * C3. It never reads a clock or a random source: delays come in by input and events.
  */
-import { assertEvent, assign, cancel, emit, raise, setup } from "xstate";
+import { assign, cancel, emit, raise, setup } from "xstate";
 import type { ChildCounts, Thresholds } from "./thresholds.js";
 import { isComplete, isEnough, isFailure, NO_CHILDREN } from "./thresholds.js";
 
@@ -91,7 +91,7 @@ const machineSetup = setup({
     tooManyFailures: ({ context }) => isFailure(context.counts, context.thresholds),
     criticalFailed: ({ context }) => context.counts.criticalFailed > 0,
     recoveryLimited: ({ context }) => context.recoveryTimeoutMs !== null,
-    retryAllowed: ({ context }) => context.retryInMs !== null,
+    retryAwaited: ({ context }) => context.retryInMs !== null,
   },
   delays: {
     initTimeout: ({ context }) => context.initBudgetMs,
@@ -104,11 +104,15 @@ const machineSetup = setup({
     }),
     noteUplinkOpen: assign({ uplinkOpen: true }),
     noteUplinkLost: assign({ uplinkOpen: false }),
-    noteRequest: assign(({ context, event }) => {
-      assertEvent(event, "coordination.requested");
-      const { counts, budgetMs = context.initTimeoutMs } = event;
-      const initBudgetMs = Math.min(context.initTimeoutMs, budgetMs);
-      return { counts, uplinkOpen: true, initBudgetMs, failure: null, retryInMs: null };
+    noteRequest: assign({
+      counts: ({ context, event }) => (event.type === "coordination.requested" ? event.counts : context.counts),
+      uplinkOpen: true,
+      initBudgetMs: ({ context, event }) =>
+        event.type === "coordination.requested"
+          ? Math.min(context.initTimeoutMs, event.budgetMs ?? context.initTimeoutMs)
+          : context.initTimeoutMs,
+      failure: null,
+      retryInMs: null,
     }),
     noteFault: assign({ failure: ({ event }) => (event.type === "fault.raised" ? event.reason : "fault") }),
     noteTooManyFailures: assign({
@@ -122,9 +126,9 @@ const machineSetup = setup({
     noteCleanupTimeout: assign({ retryInMs: ({ context }) => context.cleanupTimeoutMs }),
     forget: assign({ uplinkOpen: false }),
     abandonRetry: assign({ retryInMs: null }),
-    /** The one of an earlier failure, which nobody cancelled when it was no longer awaited, is not to come first. */
-    cancelRetry: cancel(RETRY),
-    awaitRetry: raise({ type: "retry.due" }, { id: RETRY, delay: ({ context }) => context.retryInMs ?? 0 }),
+    // `after` would start a timer in every node that is DISCONNECTED, of which hardly one is to try again.
+    startRetryTimer: raise({ type: "retry.due" }, { id: RETRY, delay: ({ context }) => context.retryInMs ?? 0 }),
+    stopRetryTimer: cancel(RETRY),
     enter: emit(({ context }, { state }: { readonly state: CoordinationState }) => ({
       type: "state.entered" as const,
       state,
@@ -174,10 +178,10 @@ export const coordinationMachine = machineSetup.createMachine({
         "No active coordination. A child announces itself and waits for COORD_INIT; a root waits for its start.",
       entry: { type: "enter", params: { state: "DISCONNECTED" } },
       on: {
-        "coordination.requested": { target: "CONNECTING", actions: "noteRequest" },
-        "recovery.requested": { actions: ["abandonRetry", "retry"] },
-        "retry.due": { guard: "retryAllowed", actions: ["abandonRetry", "retry"] },
-        "shutdown.requested": { actions: ["forget", "abandonRetry"] },
+        "coordination.requested": { target: "CONNECTING", actions: ["stopRetryTimer", "noteRequest"] },
+        "recovery.requested": { actions: ["abandonRetry", "stopRetryTimer", "retry"] },
+        "retry.due": { guard: "retryAwaited", actions: ["abandonRetry", "retry"] },
+        "shutdown.requested": { actions: ["forget", "abandonRetry", "stopRetryTimer"] },
       },
     },
     CONNECTING: {
@@ -234,13 +238,13 @@ export const coordinationMachine = machineSetup.createMachine({
       description: "Coordination failed: the parent is told, sessions are ended, then the node may try again.",
       entry: [{ type: "enter", params: { state: "FAILED" } }, "cleanUp"],
       on: {
-        "cleanup.done": { target: "DISCONNECTED", actions: ["forget", "noteRetry", "cancelRetry", "awaitRetry"] },
-        "shutdown.requested": { target: "DISCONNECTED", actions: ["forget", "abandonRetry"] },
+        "cleanup.done": { target: "DISCONNECTED", actions: ["forget", "noteRetry", "startRetryTimer"] },
+        "shutdown.requested": { target: "DISCONNECTED", actions: "forget" },
       },
       after: {
         cleanupTimeout: {
           target: "DISCONNECTED",
-          actions: ["forget", "noteCleanupTimeout", "cancelRetry", "awaitRetry"],
+          actions: ["forget", "noteCleanupTimeout", "startRetryTimer"],
         },
       },
     },
