@@ -1,8 +1,10 @@
-/** The process's own time: one timing wheel for all nodes, `setImmediate` for the end of a turn. */
+/** The process's own time: one timing wheel for all nodes, and one end of a turn. */
 import type { Clock } from "./clock.js";
+import { EndOfTurn } from "./end-of-turn.js";
 import { TimingWheel } from "./timing-wheel.js";
 
 const wheel = new TimingWheel();
+const endOfTurn = new EndOfTurn();
 
 /** The global is looked up through a getter each time. */
 const { performance } = globalThis;
@@ -13,7 +15,5 @@ export const realClock: Clock = {
   wallNow: () => Date.now(),
   setTimeout: (callback, delayMs) => wheel.add(callback, delayMs),
   clearTimeout: (timer) => wheel.remove(timer),
-  defer: (callback) => {
-    setImmediate(callback);
-  },
+  defer: (callback) => endOfTurn.add(callback),
 };

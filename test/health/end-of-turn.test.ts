@@ -1,0 +1,61 @@
+/** What waits for the end of a turn comes in order, all of it, and before what it brings about. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { expect, it } from "vitest";
+import { EndOfTurn } from "../../src/health/end-of-turn.js";
+import { collectUncaught } from "../support/uncaught.js";
+
+it("runs callbacks in order, none of them in the turn itself", async () => {
+  const endOfTurn = new EndOfTurn();
+  const order: string[] = [];
+  endOfTurn.add(() => order.push("first"));
+  await Promise.resolve();
+  endOfTurn.add(() => order.push("second"));
+  expect(order).toEqual([]);
+  await nextTurn();
+  expect(order).toEqual(["first", "second"]);
+});
+
+it("leaves to promises what callbacks resolve until all have run", async () => {
+  const endOfTurn = new EndOfTurn();
+  const order: string[] = [];
+  for (const name of ["first", "second"]) {
+    endOfTurn.add(() => {
+      order.push(name);
+      queueMicrotask(() => order.push(`after ${name}`));
+    });
+  }
+  await nextTurn();
+  expect(order).toEqual(["first", "second", "after first", "after second"]);
+});
+
+it("leaves to the next turn what a callback adds", async () => {
+  const endOfTurn = new EndOfTurn();
+  const order: string[] = [];
+  const again = (): void => {
+    order.push("again");
+    if (order.length < 5) endOfTurn.add(again);
+  };
+  endOfTurn.add(again);
+  endOfTurn.add(() => order.push("once"));
+  setImmediate(() => order.push("the loop's own"));
+  await nextTurn();
+  expect(order).toEqual(["again", "once", "the loop's own"]);
+  await nextTurn();
+  expect(order).toEqual(["again", "once", "the loop's own", "again"]);
+});
+
+it("runs the others when one throws, which surfaces", async () => {
+  const endOfTurn = new EndOfTurn();
+  const failure = new Error("a callback's");
+  const order: string[] = [];
+  const uncaught = await collectUncaught(async () => {
+    endOfTurn.add(() => {
+      throw failure;
+    });
+    endOfTurn.add(() => order.push("other"));
+    await nextTurn();
+    await nextTurn();
+  });
+  expect(order).toEqual(["other"]);
+  expect(uncaught).toEqual([failure]);
+});
