@@ -3,7 +3,8 @@
  *
  * H1. Sequenced messages are delivered in order and once; unsequenced ones as they come, possibly never or twice.
  * H2. What one turn of the event loop sends leaves in as few frames as the transport's maximum allows.
- * H3. Only the oldest unacknowledged message is retransmitted, with backoff, and once after a reconnect.
+ * H3. Only the oldest unacknowledged message is retransmitted, with backoff, and once after a reconnect; then, with each
+ *     acknowledgement that names a further gap, twice as many as before.
  * H4. What waits for an acknowledgement is bounded: beyond it the session ends.
  * H5. Between peers of one thread nothing is lost: what was written is taken for acknowledged once the turn is over, and is
  *     neither acknowledged nor repeated, but for questions for a sign of life. Only new credit is still told.
@@ -56,6 +57,8 @@ const FLUSH_MESSAGES_MAX = 256;
 const ACK_DELAY_MS = 50;
 const RETRANSMIT_MIN_MS = 200;
 const RETRANSMIT_MAX_MS = 5_000;
+/** Messages that are sent again at once while a gap is being filled. */
+const RETRANSMITTED_MAX = 64;
 /** How long a frame with sequenced messages is worth sending late; afterwards retransmission serves better. */
 const FRAME_TTL_MS = 10_000;
 /** Messages that wait for an acknowledgement. Credit, and the bound of reports, keep an honest peer far below it. */
@@ -94,6 +97,8 @@ export class Channel implements AlarmPort, SequencePort {
   #retransmitMs = RETRANSMIT_MIN_MS;
   /** While recovering from a loss: the last number sent before it was noticed. */
   #recoverUntil = 0;
+  /** While recovering: messages that are sent again at once. */
+  #recoverCount = 1;
   #closed = false;
   #isOverrun = false;
   /** The peer has spoken in this session: it holds to it. */
@@ -332,9 +337,14 @@ export class Channel implements AlarmPort, SequencePort {
     this.#retransmitMs = RETRANSMIT_MIN_MS;
     this.#retransmitAtMs = null;
     if (this.#unacked.size === 0) return;
-    // A partial acknowledgement during recovery names the next gap: fill it now rather than after a timeout.
-    if (ack < this.#recoverUntil) this.#retransmit();
+    if (ack < this.#recoverUntil) this.#fillGap();
     else this.#awaitAck();
+  }
+
+  /** A partial acknowledgement names the next gap, which may be all of a large frame: it is filled in a few round trips. */
+  #fillGap(): void {
+    this.#recoverCount = Math.min(RETRANSMITTED_MAX, 2 * this.#recoverCount);
+    this.#retransmit();
   }
 
   #expectAck(): void {
@@ -346,14 +356,16 @@ export class Channel implements AlarmPort, SequencePort {
 
   #startRecovery(): void {
     this.#recoverUntil = this.#nextSeq - 1;
+    this.#recoverCount = 1;
     this.#retransmit();
   }
 
   #retransmit(): void {
-    const { oldest } = this.#unacked;
-    if (oldest === null || this.#closed) return;
+    if (this.#closed) return;
     this.#retransmitAtMs = null;
-    this.#enqueue(oldest);
+    for (const message of this.#unacked.first(this.#recoverCount)) {
+      if (message.seq <= this.#recoverUntil) this.#enqueue(message);
+    }
   }
 
   #awaitAck(): void {

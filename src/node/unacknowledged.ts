@@ -17,6 +17,11 @@ export class Unacknowledged {
     return this.#messages[this.#spent] ?? null;
   }
 
+  /** So many of the oldest, or all if there are fewer. */
+  first(count: number): readonly Message[] {
+    return this.#messages.slice(this.#spent, this.#spent + count) as readonly Message[];
+  }
+
   get latest(): Message | null {
     return this.#messages.at(-1) ?? null;
   }

@@ -13,31 +13,37 @@ type Make = (values: readonly unknown[]) => Fields;
 
 /** So many objects of a kind are copied before it gets a function, which costs as much as a hundred copies. */
 const COPIES_MAX = 200;
-/** Functions of this process, with their hidden classes some kilobytes each: whoever sends us ever new kinds ends there. */
-const FUNCTIONS_MAX = 512;
-
+/** Functions that are kept for kinds that come again; with their hidden classes they hold some kilobytes each. */
+const FUNCTIONS_KEPT = 512;
 /**
  * After these in turn V8 expects any value in a property; it would make new hidden classes for every other type that it
  * meets there.
  */
 const ANY_VALUES = [0, null];
 
-let functionsLeft = FUNCTIONS_MAX;
+/** By their code, the oldest first. */
+const functions = new Map<string, Make>();
+
+let mayMakeCode = true;
 
 export class ObjectMaker {
   readonly #names: readonly string[];
+  /** The literal. */
+  readonly #code: string;
   #make: Make;
-  /** Until it may get a function of its own. */
+  /** Until it gets a function of its own. */
   #copiesLeft = COPIES_MAX;
 
   /** Names other than `__proto__`, which would not be a property. Of those that are there twice the last value counts. */
   constructor(names: readonly string[]) {
     this.#names = names;
-    this.#make = copying(names);
+    this.#code = `return { ${names.map((name, i) => `${JSON.stringify(name)}: values[${i}]`).join(", ")} };`;
+    this.#make = functions.get(this.#code) ?? copying(names);
   }
 
   make(values: readonly unknown[]): Fields {
-    if (this.#copiesLeft > 0 && --this.#copiesLeft === 0) this.#make = literal(this.#names) ?? this.#make;
+    if (this.#copiesLeft > 0 && --this.#copiesLeft === 0)
+      this.#make = functionOf(this.#code, this.#names) ?? this.#make;
     return this.#make(values);
   }
 }
@@ -53,18 +59,31 @@ function copying(names: readonly string[]): Make {
   };
 }
 
-function literal(names: readonly string[]): Make | null {
-  if (functionsLeft === 0) return null;
-  functionsLeft--;
-  const properties = names.map((name, i) => `${JSON.stringify(name)}: values[${i}]`);
+function functionOf(code: string, names: readonly string[]): Make | null {
+  const make = functions.get(code) ?? compiled(code);
+  if (make === null) return null;
+  for (const value of ANY_VALUES) make(names.map(() => value));
+  keep(code, make);
+  return make;
+}
+
+function compiled(code: string): Make | null {
+  if (!mayMakeCode) return null;
   try {
-    // oxlint-disable-next-line typescript/no-implied-eval -- the names are quoted
-    const make = new Function("values", `return { ${properties.join(", ")} };`) as Make;
-    for (const value of ANY_VALUES) make(names.map(() => value));
-    return make;
+    // oxlint-disable-next-line typescript/no-implied-eval -- the names in it are quoted
+    return new Function("values", code) as Make;
   } catch (error) {
     if (!(error instanceof EvalError)) throw error;
-    functionsLeft = 0;
+    mayMakeCode = false;
     return null;
+  }
+}
+
+function keep(code: string, make: Make): void {
+  functions.delete(code);
+  functions.set(code, make);
+  for (const oldest of functions.keys()) {
+    if (functions.size <= FUNCTIONS_KEPT) return;
+    functions.delete(oldest);
   }
 }

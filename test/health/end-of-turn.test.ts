@@ -1,8 +1,13 @@
 /** What waits for the end of a turn comes in order, all of it, and before what it brings about. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { expect, it } from "vitest";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { afterEach, expect, it, vi } from "vitest";
 import { EndOfTurn } from "../../src/health/end-of-turn.js";
 import { collectUncaught } from "../support/uncaught.js";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 it("runs callbacks in order, none of them in the turn itself", async () => {
   const endOfTurn = new EndOfTurn();
@@ -58,4 +63,24 @@ it("runs the others when one throws, which surfaces", async () => {
   });
   expect(order).toEqual(["other"]);
   expect(uncaught).toEqual([failure]);
+});
+
+it("runs callbacks in the context of no request", async () => {
+  const endOfTurn = new EndOfTurn();
+  const request = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  for (const name of ["A", "B"]) request.run(name, () => endOfTurn.add(() => seen.push(request.getStore())));
+  await nextTurn();
+  expect(seen).toEqual([undefined, undefined]);
+});
+
+it("goes on after a test has taken the timers and given them back", async () => {
+  const endOfTurn = new EndOfTurn();
+  const order: string[] = [];
+  vi.useFakeTimers();
+  endOfTurn.add(() => order.push("while they were taken"));
+  vi.useRealTimers();
+  endOfTurn.add(() => order.push("after"));
+  await nextTurn();
+  expect(order).toEqual(["while they were taken", "after"]);
 });

@@ -51,6 +51,28 @@ describe("lost frames", () => {
   });
 });
 
+test("a lost frame of many commands is filled in a few round trips", async () => {
+  const world = new World();
+  const ends = gate();
+  const started: number[] = [];
+  // Nothing is answered, so that each acknowledgement comes as late as it may.
+  const work = async (n: number) => (started.push(n), await ends.opened, n);
+  const { shop } = await pair(world, { work }, { concurrency: 1_000 });
+  const answers = Array.from({ length: 300 }, (_, n) => shop.command("a", "work", n));
+  let isLost = false;
+  world.processOf(shop).passes = ({ kinds }) => isLost || kinds.length <= 200 || !(isLost = true);
+  for (let n = 300; n < 900; n++) answers.push(shop.command("a", "work", n));
+  const sinceMs = world.nowMs + 100;
+  await world.run(1_500);
+  expect(isLost).toBe(true);
+  expect(started).toEqual(Array.from({ length: 900 }, (_, n) => n));
+  const again = world.sent("command.run", { sinceMs }).map(({ kinds }) => kinds.length);
+  expect(again.slice(0, 7)).toEqual([1, 2, 4, 8, 16, 32, 64]);
+  expect(Math.max(...again)).toBe(64);
+  ends.open();
+  await world.settle(Promise.all(answers));
+});
+
 describe("lost sessions", () => {
   test("a result that could not be delivered is answered from the cache in the next session", async () => {
     const world = new World();
