@@ -11,8 +11,7 @@ const { setImmediate } = globalThis;
 export class EndOfTurn {
   #waiting: (() => void)[] = [];
   /** Callbacks of many requests run together, and in the asynchronous context of none of them. */
-  readonly #context = new AsyncResource("fractal-tree.EndOfTurn");
-  readonly #onEnd = (): void => this.#context.runInAsyncScope(this.#run, this);
+  readonly #onEnd = new AsyncResource("fractal-tree.EndOfTurn").bind((): void => this.#run());
 
   add(callback: () => void): void {
     if (this.#waiting.length === 0) setImmediate(this.#onEnd);
