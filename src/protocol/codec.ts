@@ -16,7 +16,7 @@ import { isWellFormed } from "./well-formed.js";
 import { Writer } from "./writer.js";
 
 /** One for all frames, of which the largest usual ones take a quarter of its slabs; nobody keeps them. */
-const writer = new Writer(65_536);
+const writer = new Writer(262_144);
 
 /** Most messages of one frame. */
 export const FRAME_MESSAGES_MAX = 1024;
