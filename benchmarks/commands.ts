@@ -4,8 +4,8 @@
  * otherwise takes for each request, which is how our own transport connects.
  *
  * Two floors, which know no deadline, no validation and no failure: what the client allows at best with a publish for each
- * message (one subscription for all answers, and a Map of who waits), and with a publish for each 64 of them, which nothing
- * on NATS and msgpackr can be faster than. Moleculer is the peer, over the same server.
+ * message (one subscription for all answers, and a Map of who waits), and with a publish for each 64 of them. Moleculer is
+ * the peer, over the same server.
  */
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { createNode } from "fractal-tree";

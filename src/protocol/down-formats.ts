@@ -2,11 +2,20 @@
  * How each message of a parent travels: its fields in the order of its layout, written and read one by one. A loop over the
  * layouts would say it once for all, but V8 would look up each property by its name; a test holds both to the same bytes.
  */
-import { estimateMeta, readEpoch, readId, readMeta, readTarget, readText, TEXT_BYTES_MAX } from "./fields.js";
-import { writeEpoch, writeMeta } from "./fields.js";
+import {
+  estimateMeta,
+  readEpoch,
+  readId,
+  readMeta,
+  readTarget,
+  readText,
+  writeEpoch,
+  writeFailure,
+  writeMeta,
+} from "./fields.js";
 import type { CommandRun, DownMessage, Message } from "./messages.js";
 import type { Reader } from "./reader.js";
-import type { Writer } from "./writer.js";
+import { TEXT_BYTES_MAX, type Writer } from "./writer.js";
 
 /**
  * Its functions write a message, and read what was written. An object of a kind has its properties in the same order
@@ -115,10 +124,7 @@ export const DOWN_FORMATS: MessageFormats<DownMessage> = {
   "command.reply": {
     write(writer, message) {
       writer.text(message.requestId);
-      writer.int(message.status);
-      writer.text(message.code);
-      writer.text(message.message);
-      writer.text(message.handlerCode);
+      writeFailure(writer, message);
       writer.bin(message.output);
     },
     read: (reader, seq) => ({

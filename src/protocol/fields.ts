@@ -3,11 +3,11 @@
  */
 import type { Epoch } from "../../machines/epoch.js";
 import type { FieldType } from "./layouts.js";
-import type { Meta } from "./messages.js";
+import type { ErrorCommand, Meta } from "./messages.js";
 import { packr } from "./msgpack.js";
 import { isPath, PATH_LENGTH_MAX } from "./path.js";
 import { type Reader, UNREADABLE } from "./reader.js";
-import type { Writer } from "./writer.js";
+import { TEXT_BYTES_MAX, type Writer } from "./writer.js";
 
 const ID_LENGTH_MAX = 64;
 const TEXT_LENGTH_MAX = 4096;
@@ -62,8 +62,16 @@ function unpack(bytes: Uint8Array): unknown {
   }
 }
 
-/** A character takes so many bytes at most; two, where it takes four. */
-export const TEXT_BYTES_MAX = 3;
+/** What a call came to that did not succeed. */
+export function writeFailure(
+  writer: Writer,
+  { status, code, message, handlerCode }: Pick<ErrorCommand, "status" | "code" | "message" | "handlerCode">,
+): void {
+  writer.int(status);
+  writer.text(code);
+  writer.text(message);
+  writer.text(handlerCode);
+}
 
 /** What a field takes at most, bytes. */
 export function estimateField(type: FieldType, value: unknown): number {

@@ -1,7 +1,8 @@
 /** How each message of a child travels; see `down-formats.ts`. */
 import type { MessageFormats } from "./down-formats.js";
-import { readEpoch, readId, readMeta, readText, TEXT_BYTES_MAX, writeEpoch, writeMeta } from "./fields.js";
+import { readEpoch, readId, readMeta, readText, writeEpoch, writeFailure, writeMeta } from "./fields.js";
 import type { CompleteCommand, UpMessage } from "./messages.js";
+import { TEXT_BYTES_MAX } from "./writer.js";
 
 /** Headers of a text and a payload. */
 const COMPLETION_REST_BYTES = 2 * 5;
@@ -90,10 +91,7 @@ export const UP_FORMATS: MessageFormats<UpMessage> = {
   "error.command": {
     write(writer, message) {
       writer.text(message.commandId);
-      writer.int(message.status);
-      writer.text(message.code);
-      writer.text(message.message);
-      writer.text(message.handlerCode);
+      writeFailure(writer, message);
     },
     read: (reader, seq) => ({
       kind: "error.command",

@@ -14,7 +14,8 @@ const SHORT_TEXT = 31;
 const COPIED_TEXT = 28;
 /** Characters up to which room for their longest form is made, so that the runtime need not be asked for their length. */
 const ROOMY_TEXT = 1_024;
-const TEXT_BYTES_MAX = 3;
+/** A character takes so many bytes at most; two, where it takes four. */
+export const TEXT_BYTES_MAX = 3;
 const SHORT_MAP = 0x0f;
 
 export class Writer {
@@ -169,9 +170,9 @@ export class Writer {
     this.#reserve(HEADER_BYTES + length * TEXT_BYTES_MAX);
     const start = this.#at;
     this.#textHeader(length);
-    if (this.#bytes.write(value, this.#at) === length) this.#at += length;
-    else this.#at = start;
-    return this.#at !== start;
+    const isAscii = this.#bytes.write(value, this.#at) === length;
+    this.#at = isAscii ? this.#at + length : start;
+    return isAscii;
   }
 
   #measured(value: string): number {

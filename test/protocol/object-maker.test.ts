@@ -67,7 +67,7 @@ describe("an object of known names", () => {
     expect(new Set(made).size).toBe(USES);
   });
 
-  it("may be of more kinds than get a function of their own", () => {
+  it("may be of more kinds than functions are kept for", () => {
     for (let kind = 0; kind < 700; kind++) {
       const maker = new ObjectMaker([`name ${kind}`]);
       for (let use = 0; use < USES; use++) maker.make([use]);

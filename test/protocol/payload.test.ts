@@ -293,7 +293,7 @@ it.each([15, 16, 0xffff, 0x1_0000])("carries %i properties, and as many values",
   expect(isDeepStrictEqual(travel([Object.values(fields), 1]), [Object.values(fields), 1])).toBe(true);
 });
 
-it.each([0, 28, 29, 31, 32, 255, 256, 1_024, 1_025, 0xffff, 0x1_0000])(
+it.each([0, 28, 29, 31, 32, 63, 64, 255, 256, 1_024, 1_025, 0xffff, 0x1_0000])(
   "carries texts of %i characters of one, two and three bytes",
   (length) => {
     for (const character of ["x", "é", "漢"]) {
