@@ -5,6 +5,7 @@
  * JSON does not have, it encodes the dates and the bigints.
  */
 import { packr } from "./msgpack.js";
+import { packedName } from "./packed-name.js";
 import { DEPTH_MAX } from "./well-formed.js";
 import { Writer } from "./writer.js";
 
@@ -129,7 +130,14 @@ function writeMap(writer: Writer, record: Record<string, unknown>, depth: number
 function writeEntry(writer: Writer, key: string, value: unknown, depth: number): Fault | null {
   if (key === "__proto__") return { place: `.${key}`, rule: "is a reserved property name" };
   if (value === undefined) return null;
-  if (writeText(writer, key) !== null) return fault("has a property name with a lone surrogate");
+  if (!writeName(writer, key)) return fault("has a property name with a lone surrogate");
   const found = write(writer, value, depth + 1);
   return found === null ? null : { ...found, place: `.${key}${found.place}` };
+}
+
+function writeName(writer: Writer, name: string): boolean {
+  const packed = packedName(name);
+  if (packed === null) return writeText(writer, name) === null;
+  writer.name(packed);
+  return true;
 }

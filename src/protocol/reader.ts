@@ -218,7 +218,8 @@ export class Reader {
   }
 
   #longNumber(type: number): number {
-    this.#copyNumber(type === 0xca ? 4 : 8);
+    double.setUint32(0, this.#big(4));
+    if (type !== 0xca) double.setUint32(4, this.#big(4));
     switch (type) {
       case 0xca:
         return double.getFloat32(0);
@@ -231,15 +232,6 @@ export class Reader {
       default:
         throw UNREADABLE;
     }
-  }
-
-  /** The next bytes, to where they can be read as a number. */
-  #copyNumber(size: number): void {
-    const bytes = this.#bytes;
-    const at = this.#at;
-    if (at + size > bytes.length) throw UNREADABLE;
-    for (let i = 0; i < size; i++) double.setUint8(i, bytes[at + i] as number);
-    this.#at = at + size;
   }
 
   /** A big-endian number of `size` bytes. */

@@ -5,6 +5,8 @@
  * What is taken is a view of a slab that is never written to again, as Node's own pool does it: whoever keeps a little for
  * long keeps a slab, and copies it instead.
  */
+import { type PackedName, PADDING_BYTES } from "./packed-name.js";
+
 const SLAB_BYTES = 16_384;
 const NOTHING = Buffer.alloc(0);
 /** What a header or number takes at most, bytes. */
@@ -21,6 +23,8 @@ const SHORT_MAP = 0x0f;
 export class Writer {
   readonly #slabBytes: number;
   #bytes: Buffer = NOTHING;
+  /** The same bytes, for what is written in words. */
+  #view: DataView = new DataView(NOTHING.buffer);
   /** What the bytes lie in; asking them for it is a call into the runtime. */
   #memory: ArrayBufferLike = NOTHING.buffer;
   /** Where that begins which was not taken yet. */
@@ -86,6 +90,12 @@ export class Writer {
     if (!this.ascii(value)) this.utf8(value);
   }
 
+  name(name: PackedName): void {
+    this.#reserve(name.length + PADDING_BYTES);
+    name.writeTo(this.#view, this.#at);
+    this.#at += name.length;
+  }
+
   /** Begins a map whose entries are written next; `closeMap` needs what it returns. */
   openMap(): number {
     this.#reserve(HEADER_BYTES);
@@ -130,7 +140,8 @@ export class Writer {
 
   #double(value: number): void {
     this.#bytes[this.#at] = 0xcb;
-    this.#at = this.#bytes.writeDoubleBE(value, this.#at + 1);
+    this.#view.setFloat64(this.#at + 1, value);
+    this.#at += HEADER_BYTES;
   }
 
   /** A type byte and a big-endian number of `size` bytes. */
@@ -216,6 +227,7 @@ export class Writer {
   #use(slab: Buffer): void {
     this.#bytes = slab;
     this.#memory = slab.buffer;
+    this.#view = new DataView(slab.buffer, slab.byteOffset);
   }
 }
 
