@@ -56,9 +56,10 @@ function meet(name: string): PackedName | null {
   if (name.length > NAME_BYTES_MAX) return null;
   const known = names.get(name);
   if (known !== undefined) known.packed ??= pack(name);
-  latest.next = known ?? remember(name);
-  latest = latest.next;
-  return latest.packed;
+  const met = known ?? remember(name);
+  latest.next = met;
+  latest = met;
+  return met.packed;
 }
 
 function remember(name: string): Met {
@@ -70,6 +71,7 @@ function remember(name: string): Met {
 
 function forget(): void {
   names.clear();
+  START.next = null;
   latest = START;
 }
 

@@ -270,6 +270,11 @@ describe("objects that resemble each other", () => {
     }
   });
 
+  it("may have more names in all than are kept", () => {
+    const names = Array.from({ length: 3_000 }, (_, i) => `name${i % 2_500}`);
+    for (const name of names) expect(travel({ [name]: 1, id: 2 })).toStrictEqual({ [name]: 1, id: 2 });
+  });
+
   it("share nothing: a user may change what arrived", () => {
     const first = travel({ a: 1, b: 2 }) as Record<string, unknown>;
     Object.assign(first, { a: "changed", c: 3 });
