@@ -7,7 +7,7 @@
  * B3. What all open children acknowledged is forgotten, and the log is bounded.
  */
 import { type Clock, randomId } from "../health/clock.js";
-import { encodeFrame, frameApart } from "../protocol/codec.js";
+import { frameApart } from "../protocol/codec.js";
 import type { Message } from "../protocol/messages.js";
 import { broadcastSubject } from "../protocol/subjects.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
@@ -83,9 +83,8 @@ export class Broadcaster implements AlarmPort {
   }
 
   #write(message: Message, ttlMs: number): void {
-    const frame = encodeFrame(frameApart([message], this.session));
     this.lastSentMs = this.#core.now();
-    this.#core.publish(this.#subject, frame, ttlMs);
+    this.#core.publish(this.#subject, frameApart([message], this.session), ttlMs);
   }
 
   /** Sends each child that is behind the oldest broadcast that it misses, unless that was sent only just now. */

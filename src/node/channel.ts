@@ -10,7 +10,7 @@
  *     neither acknowledged nor repeated, but for questions for a sign of life. Only new credit is still told.
  * H6. After `close` nothing is sent or delivered and no timer is left.
  */
-import { encodeFrame, estimateBytes, FRAME_OVERHEAD_BYTES, type Outgoing } from "../protocol/codec.js";
+import { estimateBytes, FRAME_OVERHEAD_BYTES, type Outgoing } from "../protocol/codec.js";
 import { type Clock, NEVER_MS } from "../health/clock.js";
 import { rethrowLater } from "../health/rethrow-later.js";
 import { UNSEQUENCED } from "../protocol/layouts.js";
@@ -28,7 +28,7 @@ export interface ChannelPort {
   readonly isLocal: boolean;
   /** The message that carries a bare acknowledgement. */
   readonly ackKind: "ack.frame" | "heartbeat.ack";
-  publish(frame: Uint8Array, ttlMs: number): void;
+  publish(frame: Outgoing, ttlMs: number): void;
   deliver(message: Message | UnknownMessage): void;
   /** A message is not acted upon. */
   drop(reason: string): void;
@@ -267,7 +267,7 @@ export class Channel implements AlarmPort, SequencePort {
   }
 
   #write(messages: readonly Message[], sequenced: boolean): void {
-    const frame = encodeFrame(this.#frame(messages));
+    const frame = this.#frame(messages);
     this.lastSentMs = this.clock.now();
     this.#ackAtMs = null;
     if (sequenced) this.#expectAck();

@@ -16,6 +16,7 @@ import type { Epoch } from "../../machines/epoch.js";
 import { type LinkEventType, type LinkState, linkTable } from "../../machines/link.js";
 import { NO_TAKEOVERS } from "../../machines/takeover-limit.js";
 import { type Clock, NEVER_MS } from "../health/clock.js";
+import type { Outgoing } from "../protocol/codec.js";
 import type { CommandRun, Frame, Message, Meta, StatusReport, UnknownMessage } from "../protocol/messages.js";
 import { downSubject } from "../protocol/subjects.js";
 import { CallTable, type CallTablePort, type OutgoingCall } from "./call-table.js";
@@ -297,7 +298,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
     return this.#port.core.options.linkQueueMax;
   }
 
-  publish(frame: Uint8Array, ttlMs: number): void {
+  publish(frame: Outgoing, ttlMs: number): void {
     this.#port.core.publish(this.#subject, frame, ttlMs);
   }
 

@@ -11,7 +11,7 @@ import type { LinkState } from "../../machines/link.js";
 import { isTakeoverAllowed, noteTakeover } from "../../machines/takeover-limit.js";
 import { type ChildCounts, NO_CHILDREN } from "../../machines/thresholds.js";
 import { randomId } from "../health/clock.js";
-import { decodeFrame, encodeFrame, frameApart } from "../protocol/codec.js";
+import { type Decoded, frameApart } from "../protocol/codec.js";
 import {
   type DownMessage,
   type ErrorDuplicate,
@@ -29,6 +29,7 @@ import { Broadcaster } from "./broadcaster.js";
 import { ChildLink, type ChildLinkPort, type Offer } from "./child-link.js";
 import { ChildTally } from "./child-tally.js";
 import type { NodeCore } from "./core.js";
+import { type Carried, decodeCarried } from "./frame-letter.js";
 import { RateLimit } from "./rate-limit.js";
 
 export interface ChildrenPort {
@@ -152,8 +153,8 @@ export class Children implements ChildLinkPort {
   }
 
   listen(): void {
-    const { transport } = this.core.options;
-    this.#subscription ??= transport.subscribe(childrenSubject(transport, this.core.path), this.#hear.bind(this));
+    const subject = childrenSubject(this.core.options.transport, this.core.path);
+    this.#subscription ??= this.core.listen(subject, this.#hear.bind(this));
   }
 
   /** When every open child was last sent something: the oldest such time; null without open children. */
@@ -180,7 +181,7 @@ export class Children implements ChildLinkPort {
   /** Asks whoever is there to announce itself. */
   probe(): void {
     const subject = broadcastSubject(this.core.options.transport, this.core.path);
-    this.core.publish(subject, encodeFrame(frameApart([this.#probeMessage()])));
+    this.core.publish(subject, frameApart([this.#probeMessage()]));
   }
 
   /** A child takes leave: acknowledges everything up to that, now and whenever it asks again. */
@@ -295,12 +296,11 @@ export class Children implements ChildLinkPort {
 
   // What arrives
 
-  #hear(payload: Uint8Array, subject: string): void {
-    this.#receive(payload, senderId(subject));
+  #hear(carried: Carried, subject: string): void {
+    this.#receive(decodeCarried(carried, "up"), senderId(subject));
   }
 
-  #receive(payload: Uint8Array, id: string): void {
-    const decoded = decodeFrame(payload, "up");
+  #receive(decoded: Decoded, id: string): void {
     if (decoded.kind === "malformed") return this.core.drop(id, decoded.reason);
     const { frame } = decoded;
     if (frame.session === "") return this.#receiveSessionless(id, frame);
@@ -501,8 +501,7 @@ export class Children implements ChildLinkPort {
   /** Tells one child something outside the present session. */
   #tell(id: string, message: DownMessage, { session = "", ack = 0 } = {}): void {
     const { transport } = this.core.options;
-    const frame = encodeFrame(frameApart([message], session, ack));
-    this.core.publish(downSubject(transport, `${this.core.path}.${id}`), frame);
+    this.core.publish(downSubject(transport, `${this.core.path}.${id}`), frameApart([message], session, ack));
   }
 }
 

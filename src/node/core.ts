@@ -4,9 +4,11 @@ import { createDetector, type Detector } from "../../machines/failure-detector.j
 import { TransportClosedError } from "../errors.js";
 import { improve, worsen } from "../../machines/local-health.js";
 import { randomId } from "../health/clock.js";
-import { FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
+import { encodeFrame, FRAME_OVERHEAD_BYTES, type Outgoing } from "../protocol/codec.js";
+import type { Subscription } from "../transport/transport.js";
 import { CallIds } from "./call-ids.js";
 import { NodeEmitter } from "./events.js";
+import { type Carried, FrameLetter } from "./frame-letter.js";
 import type { Logger, ResolvedNodeOptions } from "./options.js";
 import { Retries } from "./retries.js";
 
@@ -79,14 +81,30 @@ export class NodeCore {
     this.#owner = owner;
   }
 
-  /** Publishes. A transport that its owner closed under a running node ends the node; it never throws into a timer. */
-  publish(subject: string, frame: Uint8Array, ttlMs = 0): void {
+  /**
+   * Publishes bytes, or a frame that nobody changes afterwards. A transport that its owner closed under a running node ends
+   * the node; it never throws into a timer.
+   */
+  publish(subject: string, message: Uint8Array | Outgoing, ttlMs = 0): void {
     try {
-      this.options.transport.publish(subject, frame, { ttlMs });
+      this.#carry(subject, message, ttlMs);
     } catch (error) {
       if (!(error instanceof TransportClosedError)) throw error;
       this.transportClosed();
     }
+  }
+
+  #carry(subject: string, message: Uint8Array | Outgoing, ttlMs: number): void {
+    const { transport } = this.options;
+    if (message instanceof Uint8Array) transport.publish(subject, message, { ttlMs });
+    else if (transport.post !== undefined) transport.post(subject, new FrameLetter(message));
+    else transport.publish(subject, encodeFrame(message), { ttlMs });
+  }
+
+  /** Listens to frames. */
+  listen(subject: string, listener: (carried: Carried, subject: string) => void): Subscription {
+    const { transport } = this.options;
+    return transport.collect?.(subject, listener) ?? transport.subscribe(subject, listener);
   }
 
   /** The transport turned out to be closed. */

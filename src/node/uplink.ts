@@ -18,7 +18,7 @@ import {
 import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import { isTakeoverAllowed, NO_TAKEOVERS, noteTakeover } from "../../machines/takeover-limit.js";
 import type { Clock, Random } from "../health/clock.js";
-import { type Decoded, decodeFrame, encodeFrame, frameApart } from "../protocol/codec.js";
+import { type Decoded, frameApart, type Outgoing } from "../protocol/codec.js";
 import {
   type Frame,
   type InitOpen,
@@ -34,6 +34,7 @@ import type { Subscription } from "../transport/transport.js";
 import { Announcer, type AnnouncerPort } from "./announcer.js";
 import { Channel, type ChannelPort } from "./channel.js";
 import { type NodeCore, UNJUDGED } from "./core.js";
+import { type Carried, decodeCarried } from "./frame-letter.js";
 import { RateLimit } from "./rate-limit.js";
 
 export interface UplinkPort {
@@ -126,11 +127,10 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   }
 
   listen(): void {
-    const { transport } = this.#core.options;
-    const { path } = this.#core;
-    this.#down = transport.subscribe(downSubject(transport, path), this.#receive.bind(this));
-    const all = broadcastSubject(transport, this.#parentPath);
-    this.#broadcasts = transport.subscribe(all, this.#receiveBroadcast.bind(this));
+    const { path, options } = this.#core;
+    this.#down = this.#core.listen(downSubject(options.transport, path), this.#receive.bind(this));
+    const all = broadcastSubject(options.transport, this.#parentPath);
+    this.#broadcasts = this.#core.listen(all, this.#receiveBroadcast.bind(this));
   }
 
   // Of the channel and of the announcer
@@ -155,7 +155,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     return "ack.frame";
   }
 
-  publish(frame: Uint8Array, ttlMs: number): void {
+  publish(frame: Outgoing, ttlMs: number): void {
     this.#core.publish(this.#subject, frame, ttlMs);
   }
 
@@ -267,8 +267,8 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     });
   }
 
-  #receive(payload: Uint8Array): void {
-    const decoded = decodeFrame(payload, "down");
+  #receive(carried: Carried): void {
+    const decoded = decodeCarried(carried, "down");
     if (decoded.kind === "malformed") return this.#core.drop(this.#parentPath, decoded.reason);
     const { frame } = decoded;
     if (frame.session === "") return this.#receiveSessionless(frame, true);
@@ -278,8 +278,8 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   }
 
   /** Header fields mean nothing on the broadcast subject. */
-  #receiveBroadcast(payload: Uint8Array): void {
-    const decoded = decodeBroadcast(payload);
+  #receiveBroadcast(carried: Carried): void {
+    const decoded = decodeBroadcast(carried);
     if (decoded.kind === "malformed") return this.#core.drop(this.#parentPath, decoded.reason);
     const { frame } = decoded;
     if (frame.session === "") return this.#receiveSessionless(frame, false);
@@ -458,14 +458,14 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   /** Tells the parent something outside any session. */
   #tell(message: UpMessage): void {
-    this.#core.publish(this.#subject, encodeFrame(frameApart([message])));
+    this.#core.publish(this.#subject, frameApart([message]));
   }
 }
 
-/** The latest broadcast: a transport hands one payload to all who listen in the process, and a frame is only read. */
-let latest: { readonly payload: Uint8Array; readonly decoded: Decoded } | null = null;
+/** The latest broadcast: a transport hands the same to all who listen in the process, and a frame is only read. */
+let latest: { readonly carried: Carried; readonly decoded: Decoded } | null = null;
 
-function decodeBroadcast(payload: Uint8Array): Decoded {
-  if (latest?.payload !== payload) latest = { payload, decoded: decodeFrame(payload, "down") };
+function decodeBroadcast(carried: Carried): Decoded {
+  if (latest?.carried !== carried) latest = { carried, decoded: decodeCarried(carried, "down") };
   return latest.decoded;
 }

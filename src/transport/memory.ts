@@ -1,8 +1,8 @@
 /**
  * A broker inside the process: what NATS is between hosts, without a server. One instance is shared by all nodes.
  *
- * M1. Every message is a copy, delivered in the order of publication at the end of the turn that published it, to those
- *     who had subscribed by then.
+ * M1. Every message is a copy, or a letter that nobody changes, delivered in the order of publication at the end of the turn
+ *     that published it, to those who had subscribed by then.
  * M2. What is published during a delivery waits for the next turn, so that timers and I/O are never starved.
  */
 import { InvalidOptionError, PayloadTooLargeError, TransportClosedError } from "../errors.js";
@@ -11,7 +11,7 @@ import { realClock } from "../health/real-clock.js";
 import { assertToken } from "../protocol/path.js";
 import { ConnectionListeners } from "./connection-listeners.js";
 import { type ListenerSet, SubscriptionTable, tailPatternsOf } from "./subscriptions.js";
-import type { MessageListener, Subscription, Transport } from "./transport.js";
+import type { Letter, LetterListener, MessageListener, Subscription, Transport } from "./transport.js";
 
 export interface MemoryTransportOptions {
   /** Name of the tree, second token of every subject. @default "local" */
@@ -39,16 +39,35 @@ export function memoryTransport(options: MemoryTransportOptions = {}): Transport
   return new MemoryTransport({ tree, namespace, maxPayloadBytes, clock });
 }
 
+type Listeners = ListenerSet<Letter>;
+
 interface Message {
   readonly subject: string;
-  readonly payload: Uint8Array;
+  readonly letter: Letter;
   readonly stamp: number;
-  readonly exact: ListenerSet | undefined;
-  readonly wildcard: ListenerSet | undefined;
-  readonly tails: readonly ListenerSet[];
+  readonly exact: Listeners | undefined;
+  readonly wildcard: Listeners | undefined;
+  readonly tails: readonly Listeners[];
 }
 
-const NONE: readonly ListenerSet[] = [];
+const NONE: readonly Listeners[] = [];
+
+/** What was published. */
+class Bytes implements Letter {
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get bytesMax(): number {
+    return this.#bytes.length;
+  }
+
+  toBytes(): Uint8Array {
+    return this.#bytes;
+  }
+}
 
 class MemoryTransport implements Transport {
   readonly namespace: string;
@@ -57,11 +76,11 @@ class MemoryTransport implements Transport {
   readonly locals = new Set<string>();
   readonly #clock: Clock;
   /** By everything before the `*`. */
-  readonly #wildcards = new Map<string, ListenerSet>();
+  readonly #wildcards = new Map<string, Listeners>();
   /** By subjects that end in `>`. */
-  readonly #tails = new Map<string, ListenerSet>();
+  readonly #tails = new Map<string, Listeners>();
   readonly #connectionListeners = new ConnectionListeners();
-  readonly #subscriptions = new SubscriptionTable({
+  readonly #subscriptions = new SubscriptionTable<Letter>({
     opened: (set) => void this.#indexOf(set)?.set(keyOf(set.subject), set),
     closed: (set) => void this.#indexOf(set)?.delete(keyOf(set.subject)),
   });
@@ -80,19 +99,20 @@ class MemoryTransport implements Transport {
   }
 
   publish(subject: string, payload: Uint8Array): void {
-    if (this.#closed) throw new TransportClosedError();
-    if (payload.length > this.maxPayloadBytes) throw new PayloadTooLargeError(payload.length, this.maxPayloadBytes);
-    const exact = this.#subscriptions.get(subject);
-    const wildcard = this.#wildcards.get(prefixOf(subject));
-    const tails = this.#tails.size === 0 ? NONE : this.#tailsOf(subject);
-    if (exact === undefined && wildcard === undefined && tails.length === 0) return;
-    const stamp = this.#subscriptions.stamp();
-    if (this.#queue.push({ subject, payload: new Uint8Array(payload), stamp, exact, wildcard, tails }) === 1) {
-      this.#clock.defer(() => this.#drain());
-    }
+    this.#assertFits(payload.length);
+    this.#send(subject, new Bytes(new Uint8Array(payload)));
+  }
+
+  post(subject: string, letter: Letter): void {
+    this.#assertFits(letter.bytesMax > this.maxPayloadBytes ? letter.toBytes().length : 0);
+    this.#send(subject, letter);
   }
 
   subscribe(subject: string, listener: MessageListener): Subscription {
+    return this.collect(subject, (letter, from) => listener(letter.toBytes(), from));
+  }
+
+  collect(subject: string, listener: LetterListener): Subscription {
     if (this.#closed) throw new TransportClosedError();
     return this.#subscriptions.add(subject, listener);
   }
@@ -108,23 +128,39 @@ class MemoryTransport implements Transport {
     this.#connectionListeners.notify(false);
   }
 
-  #drain(): void {
-    const batch = this.#queue;
-    this.#queue = [];
-    for (const { subject, payload, stamp, exact, wildcard, tails } of batch) {
-      exact?.deliver(payload, subject, stamp);
-      wildcard?.deliver(payload, subject, stamp);
-      for (const tail of tails) tail.deliver(payload, subject, stamp);
+  #assertFits(bytes: number): void {
+    if (this.#closed) throw new TransportClosedError();
+    if (bytes > this.maxPayloadBytes) throw new PayloadTooLargeError(bytes, this.maxPayloadBytes);
+  }
+
+  #send(subject: string, letter: Letter): void {
+    const exact = this.#subscriptions.get(subject);
+    const wildcard = this.#wildcards.get(prefixOf(subject));
+    const tails = this.#tails.size === 0 ? NONE : this.#tailsOf(subject);
+    if (exact === undefined && wildcard === undefined && tails.length === 0) return;
+    const stamp = this.#subscriptions.stamp();
+    if (this.#queue.push({ subject, letter, stamp, exact, wildcard, tails }) === 1) {
+      this.#clock.defer(() => this.#drain());
     }
   }
 
-  #tailsOf(subject: string): readonly ListenerSet[] {
+  #drain(): void {
+    const batch = this.#queue;
+    this.#queue = [];
+    for (const { subject, letter, stamp, exact, wildcard, tails } of batch) {
+      exact?.deliver(letter, subject, stamp);
+      wildcard?.deliver(letter, subject, stamp);
+      for (const tail of tails) tail.deliver(letter, subject, stamp);
+    }
+  }
+
+  #tailsOf(subject: string): readonly Listeners[] {
     const sets = Array.from(tailPatternsOf(subject), (pattern) => this.#tails.get(pattern));
     return sets.filter((set) => set !== undefined);
   }
 
   /** Where a pattern is found. */
-  #indexOf({ subject }: ListenerSet): Map<string, ListenerSet> | null {
+  #indexOf({ subject }: Listeners): Map<string, Listeners> | null {
     if (subject.endsWith(">")) return this.#tails;
     return subject.endsWith("*") ? this.#wildcards : null;
   }

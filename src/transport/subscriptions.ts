@@ -7,14 +7,16 @@
  */
 import { InvalidOptionError } from "../errors.js";
 import { rethrowLater } from "../health/rethrow-later.js";
-import type { MessageListener, Subscription } from "./transport.js";
+import type { Subscription } from "./transport.js";
 
 const SUBJECT = /^[^\s.*>]+(?:\.[^\s.*>]+)*(?:\.[*>])?$/;
 
+type Listener<Payload> = (payload: Payload, subject: string) => void;
+
 /** The listeners of one subject: mostly one, which needs no Set. */
-export class ListenerSet {
+export class ListenerSet<Payload = Uint8Array> {
   readonly subject: string;
-  #listenings: Listening | Set<Listening> | null = null;
+  #listenings: Listening<Payload> | Set<Listening<Payload>> | null = null;
 
   constructor(subject: string) {
     this.subject = subject;
@@ -24,14 +26,14 @@ export class ListenerSet {
     return this.#listenings === null;
   }
 
-  add(listening: Listening): void {
+  add(listening: Listening<Payload>): void {
     if (this.#listenings === null) this.#listenings = listening;
     else if (this.#listenings instanceof Set) this.#listenings.add(listening);
     else this.#listenings = new Set([this.#listenings, listening]);
   }
 
   /** Returns whether it was there. */
-  remove(listening: Listening): boolean {
+  remove(listening: Listening<Payload>): boolean {
     const listenings = this.#listenings;
     const isThere = listenings instanceof Set ? listenings.delete(listening) : listenings === listening;
     if (isThere && (!(listenings instanceof Set) || listenings.size === 0)) this.#listenings = null;
@@ -44,7 +46,7 @@ export class ListenerSet {
   }
 
   /** Hands a message to the listeners that were there when it was stamped. */
-  deliver(payload: Uint8Array, subject: string, stamp: number): void {
+  deliver(payload: Payload, subject: string, stamp: number): void {
     const listenings = this.#listenings;
     if (listenings instanceof Set) for (const listening of listenings) listening.hear(payload, subject, stamp);
     else listenings?.hear(payload, subject, stamp);
@@ -52,20 +54,25 @@ export class ListenerSet {
 }
 
 /** One listener of one subject. */
-class Listening implements Subscription {
-  readonly #table: SubscriptionTable;
-  readonly #listener: MessageListener;
+class Listening<Payload> implements Subscription {
+  readonly #table: SubscriptionTable<Payload>;
+  readonly #listener: Listener<Payload>;
   readonly #sinceStamp: number;
-  readonly set: ListenerSet;
+  readonly set: ListenerSet<Payload>;
 
-  constructor(table: SubscriptionTable, set: ListenerSet, listener: MessageListener, sinceStamp: number) {
+  constructor(
+    table: SubscriptionTable<Payload>,
+    set: ListenerSet<Payload>,
+    listener: Listener<Payload>,
+    sinceStamp: number,
+  ) {
     this.#table = table;
     this.set = set;
     this.#listener = listener;
     this.#sinceStamp = sinceStamp;
   }
 
-  hear(payload: Uint8Array, subject: string, stamp: number): void {
+  hear(payload: Payload, subject: string, stamp: number): void {
     if (this.#sinceStamp >= stamp) return;
     try {
       this.#listener(payload, subject);
@@ -79,19 +86,19 @@ class Listening implements Subscription {
   }
 }
 
-export interface SubscriptionHooks {
+export interface SubscriptionHooks<Payload> {
   /** A subject has its first listener. */
-  readonly opened: (set: ListenerSet) => void;
+  readonly opened: (set: ListenerSet<Payload>) => void;
   /** A subject has lost its last listener. */
-  readonly closed: (set: ListenerSet) => void;
+  readonly closed: (set: ListenerSet<Payload>) => void;
 }
 
-export class SubscriptionTable {
-  readonly #sets = new Map<string, ListenerSet>();
-  readonly #hooks: SubscriptionHooks;
+export class SubscriptionTable<Payload = Uint8Array> {
+  readonly #sets = new Map<string, ListenerSet<Payload>>();
+  readonly #hooks: SubscriptionHooks<Payload>;
   #stamp = 0;
 
-  constructor(hooks: SubscriptionHooks) {
+  constructor(hooks: SubscriptionHooks<Payload>) {
     this.#hooks = hooks;
   }
 
@@ -101,15 +108,15 @@ export class SubscriptionTable {
   }
 
   /** The listeners of a subject or pattern. */
-  get(subject: string): ListenerSet | undefined {
+  get(subject: string): ListenerSet<Payload> | undefined {
     return this.#sets.get(subject);
   }
 
-  sets(): Iterable<ListenerSet> {
+  sets(): Iterable<ListenerSet<Payload>> {
     return this.#sets.values();
   }
 
-  add(subject: string, listener: MessageListener): Subscription {
+  add(subject: string, listener: Listener<Payload>): Subscription {
     if (!SUBJECT.test(subject))
       throw new InvalidOptionError("subject", subject, "tokens joined by dots, the last may be * or >");
     const set = this.#sets.get(subject) ?? this.#open(subject);
@@ -118,7 +125,7 @@ export class SubscriptionTable {
     return listening;
   }
 
-  remove(listening: Listening): void {
+  remove(listening: Listening<Payload>): void {
     const { set } = listening;
     if (set.remove(listening) && set.isEmpty) this.#close(set);
   }
@@ -130,15 +137,15 @@ export class SubscriptionTable {
     }
   }
 
-  #open(subject: string): ListenerSet {
-    const set = new ListenerSet(subject);
+  #open(subject: string): ListenerSet<Payload> {
+    const set = new ListenerSet<Payload>(subject);
     // The hook first: if it throws, nothing was added.
     this.#hooks.opened(set);
     this.#sets.set(subject, set);
     return set;
   }
 
-  #close(set: ListenerSet): void {
+  #close(set: ListenerSet<Payload>): void {
     this.#sets.delete(set.subject);
     this.#hooks.closed(set);
   }

@@ -23,13 +23,29 @@ export interface Transport {
    */
   readonly locals?: Set<string>;
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): void;
+  /**
+   * As `publish`, of what is handed over as it is to those who collect, and written as bytes for others only. With `collect`,
+   * where no message leaves the thread.
+   */
+  post?(subject: string, letter: Letter): void;
   /** `subject` may end in a `*` token, one token, or in `>`, one or more. The payload is the listener's: the transport does not change it afterwards. */
   subscribe(subject: string, listener: MessageListener): Subscription;
+  /** As `subscribe`, of letters: those that were posted, and those made of what was published. */
+  collect?(subject: string, listener: LetterListener): Subscription;
   /** Calls back at each change of `connected`. */
   onConnection(listener: (connected: boolean) => void): Subscription;
   /** Ends subscriptions and, where the transport opened it, the connection. Idempotent. */
   close(): Promise<void>;
 }
+
+/** A message that was not written as bytes, or not yet. Nobody changes what it holds. */
+export interface Letter {
+  /** No fewer than it has, bytes. */
+  readonly bytesMax: number;
+  toBytes(): Uint8Array;
+}
+
+export type LetterListener = (letter: Letter, subject: string) => void;
 
 export type MessageListener = (payload: Uint8Array, subject: string) => void;
 
