@@ -76,6 +76,9 @@ export type CoordinationEffect =
 
 const RETRY = "retryDelay";
 
+/** What is emitted may be told to many. */
+const NO_REASONS: readonly DegradedReason[] = Object.freeze([]);
+
 const machineSetup = setup({
   types: {
     context: {} as CoordinationContext,
@@ -132,7 +135,7 @@ const machineSetup = setup({
     enter: emit(({ context }, { state }: { readonly state: CoordinationState }) => ({
       type: "state.entered" as const,
       state,
-      reasons: state === "DEGRADED" ? degradedReasons(context) : [],
+      reasons: state === "DEGRADED" ? degradedReasons(context) : NO_REASONS,
       failure: state === "FAILED" ? context.failure : null,
     })),
     callChildren: emit({ type: "effect.callChildren" }),

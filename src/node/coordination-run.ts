@@ -11,8 +11,6 @@ import {
   type ActorSystemInfo,
   createActor,
   fromTransition,
-  getInitialSnapshot,
-  type SnapshotFrom,
 } from "xstate";
 import {
   type CoordinationContext,
@@ -21,10 +19,10 @@ import {
   type CoordinationInput,
   coordinationMachine,
   type CoordinationState,
-  initialContext,
 } from "../../machines/coordination.js";
 import type { Clock } from "../health/clock.js";
 import { rethrowLater } from "../health/rethrow-later.js";
+import { beginningLogic } from "./beginning.js";
 import { letGoOfOptions, letGoOfRoom, listenLightly } from "./light-actor.js";
 import type { ResolvedNodeOptions } from "./options.js";
 
@@ -47,7 +45,7 @@ export class CoordinationRun {
     this.#host = inspect === null ? hostWithRoom(clock) : null;
     this.#actor =
       inspect === null
-        ? createActor(lightLogic, { id, input, parent: this.#host as Host })
+        ? createActor(beginningLogic, { id, input, parent: this.#host as Host })
         : createActor(coordinationMachine, { id, input, clock: xstateClock(clock), inspect });
     if (this.#host === null) this.#actor.on("*", (effect) => port.emitted(effect));
     else listenLightly<CoordinationEffect>(this.#actor, (effect) => port.emitted(effect));
@@ -76,25 +74,6 @@ export class CoordinationRun {
     if (this.#host === null) this.#actor.stop();
     else this.#host.send({ type: "actor.stop", actor: this.#actor });
   }
-}
-
-type Snapshot = SnapshotFrom<typeof coordinationMachine>;
-
-/**
- * The machine, which begins where it began for another actor, but for the context: all begin alike, and to find out how
- * takes a tenth of a leaf's start. That it entered DISCONNECTED, which is where a node is, it does not tell.
- */
-const lightLogic = Object.create(coordinationMachine, {
-  getInitialSnapshot: { value: (_: unknown, input: CoordinationInput) => snapshotAtFirst(input) },
-}) as typeof coordinationMachine;
-
-let first: Snapshot | null = null;
-
-function snapshotAtFirst(input: CoordinationInput): Snapshot {
-  first ??= getInitialSnapshot(coordinationMachine, input);
-  const snapshot = { ...first };
-  snapshot.context = initialContext(input);
-  return snapshot;
 }
 
 type CoordinationActor = Actor<typeof coordinationMachine>;
