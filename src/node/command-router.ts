@@ -6,23 +6,15 @@ import type { Call, CallSink, Outcome } from "./call.js";
 import { refused, uncompleted } from "./call.js";
 import type { OutgoingCall } from "./call-table.js";
 import { type ChildLink, toCommandRun } from "./child-link.js";
-import type { Children } from "./children.js";
-import type { NodeCore } from "./core.js";
 import type { Executor } from "./executor.js";
 import { Parking } from "./parking.js";
 import { Registry } from "./registry.js";
+import type { NodeRuntime } from "./runtime.js";
 import { RelayMemory } from "./relay-memory.js";
 import type { Synchronizer } from "./synchronizer.js";
 
-export interface CommandRouterPort {
-  readonly core: NodeCore;
-  readonly children: Children;
-  readonly executor: Executor;
-  readonly synchronizer: Synchronizer;
-  /** Null when the node can work; otherwise why not. */
-  refusal(): Outcome | null;
-  readonly sendUp: (message: UpMessage) => void;
-}
+/** The parts of the node that commands concern. */
+type CommandRouterPort = Pick<NodeRuntime, "core" | "children" | "executor" | "synchronizer" | "uplink" | "refusal">;
 
 /** A command passed on: where a cancel goes. */
 interface Relayed {
@@ -34,6 +26,8 @@ interface Relayed {
 
 export class CommandRouter {
   readonly #port: CommandRouterPort;
+  readonly #executor: Executor;
+  readonly #synchronizer: Synchronizer;
   /** Commands passed on, by id: to whom a cancel goes. */
   readonly #relayed = new Registry<Relayed>();
   readonly #memory: RelayMemory;
@@ -47,18 +41,20 @@ export class CommandRouter {
 
   constructor(port: CommandRouterPort) {
     this.#port = port;
+    this.#executor = port.executor;
+    this.#synchronizer = port.synchronizer;
     this.#memory = new RelayMemory(port.core.options.outcomesMax, port.core.options.outcomesMaxBytes);
     this.#parking = new Parking(port.core, port.synchronizer);
   }
 
   /** Commands of this session that we take in all. */
   get credit(): number {
-    return this.#taken + this.#port.executor.freeSlots;
+    return this.#taken + this.#executor.freeSlots;
   }
 
   /** Commands of the parent are under way here or below. */
   get isBusy(): boolean {
-    return this.#port.executor.size + this.#relayed.size > 0;
+    return this.#executor.size + this.#relayed.size > 0;
   }
 
   newSession(): void {
@@ -72,9 +68,9 @@ export class CommandRouter {
     if (this.#isKnown(message, sink)) return;
     const refusal = this.#port.refusal();
     if (refusal !== null) return sink.settle(refusal);
-    const { receivedVersion } = this.#port.synchronizer;
+    const { receivedVersion } = this.#synchronizer;
     if (message.minSyncVersion <= receivedVersion) return this.#start(message, sink, message.deadlineMs);
-    this.#port.sendUp({ kind: "status.syncRequest", seq: 0, version: receivedVersion });
+    this.#port.uplink?.send({ kind: "status.syncRequest", seq: 0, version: receivedVersion });
     this.#parking.park(message, sink, (deadlineMs) => {
       if (!this.#isKnown(message, sink)) this.#start(message, sink, deadlineMs);
     });
@@ -83,7 +79,7 @@ export class CommandRouter {
   cancel(commandId: string): void {
     if (this.#parking.answer(commandId, CANCELLED)) return;
     const relayed = this.#relayed.get(commandId);
-    if (relayed === undefined) this.#port.executor.cancel(commandId);
+    if (relayed === undefined) this.#executor.cancel(commandId);
     else relayed.link.calls.cancel(commandId, relayed.sink);
   }
 
@@ -101,7 +97,7 @@ export class CommandRouter {
   /** Refuses what waits for a document that will not come any more, or has one that does not count any more. */
   closeParking(why: string): void {
     this.#parking.close(why);
-    this.#port.executor.refuseInformed(why);
+    this.#executor.refuseInformed(why);
   }
 
   /** Hands a call to the child that leads to `target`, or refuses it. */
@@ -126,7 +122,7 @@ export class CommandRouter {
 
   /** Sent again over a new session: it is answered, or will be, whatever state this node is in by now. */
   #isKnown({ commandId, target }: CommandRun, sink: CallSink): boolean {
-    if (target === "") return this.#port.executor.rejoin(commandId, sink);
+    if (target === "") return this.#executor.rejoin(commandId, sink);
     const relayed = this.#relayed.get(commandId);
     if (relayed !== undefined) {
       relayed.session = this.#session;
@@ -138,7 +134,7 @@ export class CommandRouter {
   }
 
   #start(message: CommandRun, sink: CallSink, deadlineMs: number): void {
-    if (message.target === "") this.#port.executor.acceptNew(toCall(message, deadlineMs), sink);
+    if (message.target === "") this.#executor.acceptNew(toCall(message, deadlineMs), sink);
     else this.#relay(message, sink, deadlineMs);
   }
 
@@ -195,14 +191,14 @@ class AnswerUp implements CallSink {
   }
 
   progress(value: Uint8Array): void {
-    const { core, sendUp } = this.#port;
+    const { core, uplink } = this.#port;
     if (value.length > core.maxBodyBytes()) return;
-    sendUp({ kind: "status.progress", seq: 0, commandId: this.#commandId, value });
+    uplink?.send({ kind: "status.progress", seq: 0, commandId: this.#commandId, value });
   }
 
   settle(outcome: Outcome): void {
-    const { core, sendUp } = this.#port;
-    sendUp(toAnswer(this.#commandId, outcome, core.maxBodyBytes()));
+    const { core, uplink } = this.#port;
+    uplink?.send(toAnswer(this.#commandId, outcome, core.maxBodyBytes()));
   }
 }
 

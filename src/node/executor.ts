@@ -6,11 +6,13 @@
  * X3. Running and queued calls are bounded; beyond that the answer is "overloaded", at once.
  * X4. A handler that throws harms nobody: the caller gets its message and code, not its stack.
  */
+import type { Epoch } from "../../machines/epoch.js";
 import type { Clock } from "../health/clock.js";
 import type { Meta } from "../protocol/messages.js";
 import { decodePayload, encodeKept, encodePayload } from "../protocol/payload.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { type Call, type CallSink, completed, type Outcome, refused, uncompleted } from "./call.js";
+import type { NodeCore } from "./core.js";
 import { OutcomeCache } from "./outcome-cache.js";
 import { Registry } from "./registry.js";
 import { SeenIds } from "./seen-ids.js";
@@ -25,22 +27,21 @@ export interface Invocation {
   progress(value: unknown): void;
 }
 
-/** Input is decoded and validated; the result is not encoded yet. */
-export type PreparedHandler = (input: unknown, invocation: Invocation) => unknown;
+/** What the node adds to an invocation. */
+export interface HandlerEnvironment {
+  readonly path: string;
+  readonly epoch: Epoch;
+}
 
-export interface ExecutorOptions {
-  readonly clock: Clock;
-  readonly concurrency: number;
-  readonly queueMax: number;
-  readonly outcomesMax: number;
-  readonly outcomesMaxBytes: number;
-  /** Largest result that can travel, bytes. */
-  readonly maxResultBytes: () => number;
-  readonly handler: (name: string) => PreparedHandler | undefined;
+/** Input is decoded and validated; the result is not encoded yet. */
+export type PreparedHandler = (input: unknown, invocation: Invocation, environment: HandlerEnvironment) => unknown;
+
+export interface ExecutorPort {
+  readonly core: NodeCore;
   /** Asked before each handler starts; false holds it until `resume`. */
-  readonly mayStart: (nowMs: number) => boolean;
+  mayStart(nowMs: number): boolean;
   /** A call has ended. */
-  readonly progressed: () => void;
+  progressed(): void;
 }
 
 /** One accepted call, and what its handler knows of it. */
@@ -100,7 +101,9 @@ class Entry implements Invocation {
 }
 
 export class Executor implements AlarmPort {
-  readonly #options: ExecutorOptions;
+  readonly #port: ExecutorPort;
+  readonly #core: NodeCore;
+  readonly #handlers: ReadonlyMap<string, PreparedHandler>;
   readonly #outcomes: OutcomeCache;
   /** Of what is in `#calls` and `#outcomes`, or was. */
   readonly #seen = new SeenIds();
@@ -114,14 +117,16 @@ export class Executor implements AlarmPort {
   #isPumping = false;
   #idle: (() => void)[] = [];
 
-  constructor(options: ExecutorOptions) {
-    this.#options = options;
-    this.#outcomes = new OutcomeCache(options.outcomesMax, options.outcomesMaxBytes);
+  constructor(port: ExecutorPort, handlers: ReadonlyMap<string, PreparedHandler>) {
+    this.#port = port;
+    this.#core = port.core;
+    this.#handlers = handlers;
+    this.#outcomes = new OutcomeCache(port.core.options.outcomesMax, port.core.options.outcomesMaxBytes);
     this.#alarm = new Alarm(this);
   }
 
   get clock(): Clock {
-    return this.#options.clock;
+    return this.#core.options.clock;
   }
 
   /** Calls that are queued or running. */
@@ -138,7 +143,7 @@ export class Executor implements AlarmPort {
   }
 
   get freeSlots(): number {
-    return Math.max(0, this.#options.queueMax - this.#queue.size);
+    return Math.max(0, this.#core.options.queueMax - this.#queue.size);
   }
 
   /** Takes a call, or answers it at once: from the cache, or because it cannot be taken. */
@@ -148,7 +153,7 @@ export class Executor implements AlarmPort {
 
   /** Takes a call that is not known, or refuses it. */
   acceptNew(call: Call, sink: CallSink): void {
-    const handler = this.#options.handler(call.name);
+    const handler = this.#handlers.get(call.name);
     const refusal = this.#refusal(call, handler);
     if (refusal !== null) return sink.settle(refusal);
     const nowMs = this.clock.now();
@@ -211,7 +216,7 @@ export class Executor implements AlarmPort {
     if (handler === undefined) {
       return refused("UNKNOWN_COMMAND", `there is no handler for ${JSON.stringify(call.name)}`);
     }
-    if (this.#queue.size >= this.#options.queueMax) {
+    if (this.#queue.size >= this.#core.options.queueMax) {
       return refused("OVERLOADED", `${this.#queue.size} calls are already queued`);
     }
     return call.deadlineMs <= 0 ? uncompleted("timedOut", "DEADLINE_EXCEEDED", "it arrived too late") : null;
@@ -228,7 +233,7 @@ export class Executor implements AlarmPort {
   }
 
   #mayRun(nowMs: number): boolean {
-    return this.running < this.#options.concurrency && this.#options.mayStart(nowMs);
+    return this.running < this.#core.options.concurrency && this.#port.mayStart(nowMs);
   }
 
   /** A call that ends at once would start the next from within: the loop that is under way does. */
@@ -250,7 +255,7 @@ export class Executor implements AlarmPort {
   #run(entry: Entry): void {
     entry.state = "running";
     try {
-      const result = entry.handler(decodeInput(entry.call.input), entry);
+      const result = entry.handler(decodeInput(entry.call.input), entry, this.#core);
       if (isThenable(result)) void this.#await(entry, result);
       else this.#finish(entry, this.#encodeResult(result));
     } catch (error) {
@@ -271,7 +276,7 @@ export class Executor implements AlarmPort {
   #encodeResult(result: unknown): Outcome {
     try {
       const output = encodeKept(result, "result");
-      if (output.length <= this.#options.maxResultBytes()) return completed(output);
+      if (output.length <= this.#core.maxBodyBytes()) return completed(output);
       return uncompleted("failed", "RESULT_NOT_SENDABLE", `the result of ${output.length} bytes exceeds the transport`);
     } catch (error) {
       return uncompleted("failed", "RESULT_NOT_SENDABLE", messageOf(error));
@@ -285,7 +290,7 @@ export class Executor implements AlarmPort {
     entry.state = "ended";
     this.#calls.delete(entry.id);
     if (outcome.status !== "notStarted") this.#outcomes.set(entry.id, outcome);
-    this.#options.progressed();
+    this.#port.progressed();
     entry.sink.settle(outcome);
     if (ABORTING.has(outcome.status)) entry.abort(outcome.message);
     if (this.#queue.size > 0) this.#pump();

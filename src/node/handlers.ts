@@ -4,7 +4,7 @@ import type { Epoch } from "../../machines/epoch.js";
 import { InvalidOptionError } from "../errors.js";
 import type { Meta } from "../protocol/messages.js";
 import { record } from "./option-checks.js";
-import { InvalidInput, type Invocation, type PreparedHandler } from "./executor.js";
+import { type HandlerEnvironment, InvalidInput, type Invocation, type PreparedHandler } from "./executor.js";
 
 /** What a handler knows of its call. */
 export interface HandlerContext {
@@ -46,29 +46,27 @@ export function validated<Schema extends StandardSchemaV1>(
   return { input, run: run };
 }
 
-/** What the node adds to an invocation. */
-export interface HandlerEnvironment {
-  readonly path: string;
-  readonly epoch: () => Epoch;
+/** By name. */
+export type Handlers = ReadonlyMap<string, PreparedHandler>;
+
+const known = new WeakMap<Commands, Handlers>();
+
+/** Handlers of resolved options, which nodes share that are made alike; own properties only, so that "constructor" is no command. */
+export function handlersOf(commands: Commands): Handlers {
+  const handlers = known.get(commands) ?? prepareAll(commands);
+  known.set(commands, handlers);
+  return handlers;
 }
 
-/** Looks up and wraps handlers; own properties only, so that "constructor" is no command. */
-export function handlerLookup(
-  commands: Commands,
-  environment: HandlerEnvironment,
-): (name: string) => PreparedHandler | undefined {
-  const prepared = new Map<string, PreparedHandler>();
-  for (const name of Object.keys(commands)) {
-    prepared.set(name, prepare(commands[name] as Handler | ValidatedHandler, environment));
-  }
-  return (name) => prepared.get(name);
+function prepareAll(commands: Commands): Handlers {
+  return new Map(Object.keys(commands).map((name) => [name, prepare(commands[name] as Handler | ValidatedHandler)]));
 }
 
-function prepare(command: Handler | ValidatedHandler, environment: HandlerEnvironment): PreparedHandler {
+function prepare(command: Handler | ValidatedHandler): PreparedHandler {
   if (typeof command === "function") {
-    return (input, invocation) => command(input as never, new CallContext(invocation, environment));
+    return (input, invocation, environment) => command(input as never, new CallContext(invocation, environment));
   }
-  return async (input, invocation) => {
+  return async (input, invocation, environment) => {
     const value = await validate(command.input, input);
     return command.run(value as never, new CallContext(invocation, environment));
   };
@@ -99,7 +97,7 @@ class CallContext implements HandlerContext {
     this.path = environment.path;
     this.name = invocation.name;
     this.commandId = invocation.id;
-    this.epoch = environment.epoch();
+    this.epoch = environment.epoch;
     // The nodes of a process share what was broadcast to them.
     this.meta = invocation.meta === null ? null : { ...invocation.meta };
     this.#invocation = invocation;

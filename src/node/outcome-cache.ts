@@ -43,23 +43,22 @@ export class OutcomeCache<Kept extends Outcome = Outcome> {
 /** Put under their ids only when somebody asks: nearly all outcomes are never asked for. */
 class Generation<Kept> {
   bytes = 0;
-  readonly #ids: string[] = [];
-  readonly #outcomes: Kept[] = [];
+  /** Each behind its id: one array of both is in fewer places that no cache holds. */
+  readonly #outcomes: (string | Kept)[] = [];
   readonly #byId = new Map<string, Kept>();
 
   get size(): number {
-    return this.#ids.length;
+    return this.#outcomes.length / 2;
   }
 
   add(id: string, outcome: Kept, bytes: number): void {
-    this.#ids.push(id);
-    this.#outcomes.push(outcome);
+    this.#outcomes.push(id, outcome);
     this.bytes += bytes;
   }
 
   get(id: string): Kept | undefined {
-    for (let i = this.#byId.size; i < this.#ids.length; i++) {
-      this.#byId.set(this.#ids[i] as string, this.#outcomes[i] as Kept);
+    for (let i = 2 * this.#byId.size; i < this.#outcomes.length; i += 2) {
+      this.#byId.set(this.#outcomes[i] as string, this.#outcomes[i + 1] as Kept);
     }
     return this.#byId.get(id);
   }

@@ -22,7 +22,7 @@ import { Departure } from "./departure.js";
 import type { EndReason, StateChange } from "./events.js";
 import { Ending } from "./ending.js";
 import { Executor } from "./executor.js";
-import { type Commands, handlerLookup } from "./handlers.js";
+import { type Commands, handlersOf } from "./handlers.js";
 import { Lease, type LeasePort } from "./lease.js";
 import { positiveInteger } from "./option-checks.js";
 import type { ResolvedNodeOptions } from "./options.js";
@@ -123,7 +123,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   }
 
   get router(): CommandRouter {
-    return (this.#parts.router ??= this.#newRouter());
+    return (this.#parts.router ??= new CommandRouter(this));
   }
 
   get requests(): Requests {
@@ -137,13 +137,6 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   get #parts(): ExistingParts {
     if (this.#existing === NO_PARTS) this.#existing = { ...NO_PARTS };
     return this.#existing;
-  }
-
-  #newRouter(): CommandRouter {
-    const { core, children, executor, synchronizer } = this;
-    const sendUp = (message: UpMessage): void => this.uplink?.send(message);
-    const refusal = (): Outcome | null => this.#refusal();
-    return new CommandRouter({ core, children, executor, synchronizer, sendUp, refusal });
   }
 
   #newRequests(): Requests {
@@ -257,22 +250,11 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   }
 
   #newExecutor(commands: Commands): Executor {
-    const { clock, concurrency, queueMax, outcomesMax, outcomesMaxBytes } = this.core.options;
-    const { path } = this.core;
-    return new Executor({
-      clock,
-      concurrency,
-      queueMax,
-      outcomesMax,
-      outcomesMaxBytes,
-      maxResultBytes: () => this.core.maxBodyBytes(),
-      handler: handlerLookup(commands, { path, epoch: () => this.core.epoch }),
-      mayStart: (nowMs) => this.#mayStart(nowMs),
-      progressed: () => this.progressed(),
-    });
+    return new Executor(this, handlersOf(commands));
   }
 
-  #mayStart(nowMs: number): boolean {
+  /** Whether a handler may start, of which the parent is to hear. */
+  mayStart(nowMs: number): boolean {
     const isValid = this.lease.isValid(nowMs);
     this.pulse.enliven();
     return isValid;
@@ -357,7 +339,8 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
     this.pulse.quicken();
   }
 
-  #refusal(): Outcome | null {
+  /** Null when the node can work; otherwise why not. */
+  refusal(): Outcome | null {
     if (this.phase !== "running") return refused("DRAINING", `${this.core.path} is stopping`);
     if (this.coordinator.isAvailable) return null;
     return refused("NOT_READY", `${this.core.path} is ${this.coordinator.state}`);

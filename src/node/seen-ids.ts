@@ -16,36 +16,44 @@ interface Source {
   highest: number;
 }
 
+/** The latest of all: thousands of nodes of a process hear of the same sources, and compare the same text. */
+let latestPrefix = "";
+
 export class SeenIds {
-  readonly #sources: Source[] = [];
-  #latest: Source | null = null;
+  /** The latest source is at hand; the others wait here, with what was noted of them. */
+  readonly #others: Source[] = [];
+  #prefix = "";
+  #highest = -1;
 
   /** Notes an id; returns true if it was certainly not noted before. */
   add(id: string): boolean {
     const length = id.length - PREFIX_LENGTH;
-    if (length < 1 || length > COUNT_LENGTH_MAX) return false;
-    const source = this.#sourceOf(id);
-    if (source === null) return false;
+    if (length < 1 || length > COUNT_LENGTH_MAX || !this.#isOfLatest(id)) return false;
     const rank = rankOf(id);
-    if (rank <= source.highest) return false;
-    source.highest = rank;
+    if (rank <= this.#highest) return false;
+    this.#highest = rank;
     return true;
   }
 
-  #sourceOf(id: string): Source | null {
-    if (this.#latest !== null && id.startsWith(this.#latest.prefix)) return this.#latest;
-    const prefix = id.slice(0, PREFIX_LENGTH);
-    const source = this.#sources.find((each) => each.prefix === prefix) ?? this.#newSource(prefix);
-    if (source !== null) this.#latest = source;
-    return source;
+  #isOfLatest(id: string): boolean {
+    return (this.#prefix !== "" && id.startsWith(this.#prefix)) || this.#turnTo(id.slice(0, PREFIX_LENGTH));
   }
 
-  #newSource(prefix: string): Source | null {
-    if (this.#sources.length >= SOURCES_MAX) return null;
-    const source = { prefix, highest: -1 };
-    this.#sources.push(source);
-    return source;
+  /** Makes a source the latest; returns false if there are too many. */
+  #turnTo(prefix: string): boolean {
+    const place = this.#others.findIndex((each) => each.prefix === prefix);
+    if (place === -1 && this.#others.length >= SOURCES_MAX - 1) return false;
+    const [source] = place === -1 ? [{ prefix: shared(prefix), highest: -1 }] : this.#others.splice(place, 1);
+    if (this.#prefix !== "") this.#others.push({ prefix: this.#prefix, highest: this.#highest });
+    this.#prefix = (source as Source).prefix;
+    this.#highest = (source as Source).highest;
+    return true;
   }
+}
+
+function shared(prefix: string): string {
+  if (latestPrefix !== prefix) latestPrefix = prefix;
+  return latestPrefix;
 }
 
 /** Longer counts, and among equally long ones those that come later in the alphabet, are higher; -1 for what is no count. */
