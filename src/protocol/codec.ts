@@ -72,42 +72,57 @@ function estimateFields(message: Readonly<Record<string, unknown>>, fields: Layo
   return fields.reduce((bytes, [name, type]) => bytes + estimateField(type, message[name]), 0);
 }
 
+const NOTHING = new Uint8Array(0);
+/** One for all frames, each of which is read to its end. */
+const reader = new Reader(NOTHING);
+/** At each moment what is wrong if reading fails there. */
+let fault = "";
+
 export function decodeFrame(bytes: Uint8Array, direction: "down" | "up"): Decoded {
-  const progress = { reason: "not a frame" };
+  reader.open(bytes);
   try {
-    return { kind: "frame", frame: readFrame(new Reader(bytes), direction, progress) };
+    return { kind: "frame", frame: readFrame(direction) };
   } catch (error) {
     if (error !== UNREADABLE) throw error;
     // What is no MessagePack at all is called so, wherever we noticed it.
     const isWhole = isWellFormed(bytes, { allowTimestamps: false });
-    return { kind: "malformed", reason: isWhole ? progress.reason : "not MessagePack" };
+    return { kind: "malformed", reason: isWhole ? fault : "not MessagePack" };
+  } finally {
+    // Or it would keep the frame alive.
+    reader.open(NOTHING);
   }
 }
 
-/** `progress.reason` says at each moment what is wrong if reading fails there. */
-function readFrame(reader: Reader, direction: "down" | "up", progress: { reason: string }): Frame {
+function readFrame(direction: "down" | "up"): Frame {
+  fault = "not a frame";
   const length = reader.list();
   if (length < 6) throw UNREADABLE;
-  progress.reason = "bad version";
+  fault = "bad version";
   const version = reader.uint();
   if (version < 1) throw UNREADABLE;
-  progress.reason = "bad header";
+  fault = "bad header";
   const session = readId(reader);
   const ack = reader.uint();
   const broadcastAck = reader.uint();
   const credit = reader.uint();
-  progress.reason = "bad messages";
-  const count = reader.list();
-  if (count > FRAME_MESSAGES_MAX) throw UNREADABLE;
-  progress.reason = "bad message";
-  const messages: (Message | UnknownMessage)[] = [];
-  for (let i = 0; i < count; i++) messages.push(readMessage(reader, direction));
+  fault = "bad messages";
+  const messages = readMessages(direction);
   for (let i = 6; i < length; i++) reader.skip();
   if (!reader.isAtEnd) throw UNREADABLE;
   return { version, session, ack, broadcastAck, credit, messages };
 }
 
-function readMessage(reader: Reader, direction: "down" | "up"): Message | UnknownMessage {
+function readMessages(direction: "down" | "up"): readonly (Message | UnknownMessage)[] {
+  const count = reader.list();
+  if (count > FRAME_MESSAGES_MAX) throw UNREADABLE;
+  fault = "bad message";
+  // oxlint-disable-next-line unicorn/no-new-array -- one that grows begins with room for seventeen
+  const messages = new Array<Message | UnknownMessage>(count);
+  for (let i = 0; i < count; i++) messages[i] = readMessage(direction);
+  return messages;
+}
+
+function readMessage(direction: "down" | "up"): Message | UnknownMessage {
   const length = reader.list();
   if (length < 3) throw UNREADABLE;
   const type = reader.uint();
@@ -115,14 +130,14 @@ function readMessage(reader: Reader, direction: "down" | "up"): Message | Unknow
   const seq = reader.int();
   if (type > 255 || number > 255) throw UNREADABLE;
   const wire = WIRES_BY_KEY[layoutKey(type, number)];
-  if (wire === undefined) return readUnknown(reader, length, { kind: "unknown", seq, type, unknownKind: number });
+  if (wire === undefined) return readUnknown(length, { kind: "unknown", seq, type, unknownKind: number });
   if (wire.direction !== direction || length < wire.length) throw UNREADABLE;
   const message = wire.format.read(reader, seq);
   for (let i = wire.length; i < length; i++) reader.skip();
   return message;
 }
 
-function readUnknown(reader: Reader, length: number, message: UnknownMessage): UnknownMessage {
+function readUnknown(length: number, message: UnknownMessage): UnknownMessage {
   for (let i = 3; i < length; i++) reader.skip();
   return message;
 }
