@@ -22,14 +22,27 @@ const SEED = 4;
 
 /** How long it is called, unless a number of calls is given. */
 const MEASURED_MS = 400;
+const SETTLING_MS = 300;
 
 export async function drive(call: Call, load: Load, operations: number | null): Promise<readonly Reading[]> {
+  // Whoever had to wait for the others finds neither caches nor all of its memory as it left them.
+  if (operations === null) await take(call, load, { operations: null, durationMs: SETTLING_MS });
+  return await take(call, load, { operations, durationMs: MEASURED_MS });
+}
+
+interface Extent {
+  /** Null to go by time. */
+  readonly operations: number | null;
+  readonly durationMs: number;
+}
+
+async function take(call: Call, load: Load, { operations, durationMs }: Extent): Promise<readonly Reading[]> {
   const latenciesMs: number[] = [];
   const userCode = load.isStaggered ? staggering() : null;
   const startedAtMs = performance.now();
   let begun = 0;
   const goesOn = (): boolean =>
-    operations === null ? performance.now() - startedAtMs < MEASURED_MS : begun < operations;
+    operations === null ? performance.now() - startedAtMs < durationMs : begun < operations;
   const caller = async (): Promise<void> => {
     while (goesOn()) {
       const place = begun++;

@@ -4,7 +4,8 @@
  * up, ordered, remembered, timed or judged.
  */
 import type { Transport } from "fractal-tree";
-import { decodeFrame, encodeFrame } from "../src/protocol/codec.js";
+import { type Carried, decodeCarried, FrameLetter } from "../src/node/frame-letter.js";
+import { encodeFrame } from "../src/protocol/codec.js";
 import type { CommandRun, CompleteCommand, Frame, Message } from "../src/protocol/messages.js";
 import { decodePayload, encodePayload } from "../src/protocol/payload.js";
 
@@ -18,17 +19,15 @@ function subjectOf(direction: "up" | "down" | "all", width: number, rest = ""): 
 /** Answers for these children, each on a subject of its own, whatever asks them. */
 export function answerFloor(transport: Transport, width: number, places: readonly number[]): void {
   const children = places.map((place) => subjectOf("up", width, `.c${place}`));
-  const answer = (payload: Uint8Array, subject: string): void => {
-    const { commandId, input } = onlyMessage(decodeFrame(payload, "down")) as CommandRun;
+  const answer = (carried: Carried, subject: string): void => {
+    const { commandId, input } = onlyMessage(carried, "down") as CommandRun;
     const { quantity } = decodePayload(input, "input") as { readonly quantity: number };
     const output = encodePayload(quantity, "result");
-    transport.publish(subject, frameOf({ kind: "complete.command", seq: 1, commandId, output }));
+    publish(transport, subject, { kind: "complete.command", seq: 1, commandId, output });
   };
-  transport.subscribe(subjectOf("all", width), (payload) => children.forEach((child) => answer(payload, child)));
+  listen(transport, subjectOf("all", width), (carried) => children.forEach((child) => answer(carried, child)));
   for (const [index, place] of places.entries()) {
-    transport.subscribe(subjectOf("down", width, `.c${place}`), (payload) =>
-      answer(payload, children[index] as string),
-    );
+    listen(transport, subjectOf("down", width, `.c${place}`), (carried) => answer(carried, children[index] as string));
   }
 }
 
@@ -42,7 +41,7 @@ export class FloorAsker {
   constructor(transport: Transport, width: number) {
     this.#transport = transport;
     this.#width = width;
-    transport.subscribe(subjectOf("up", width, ".*"), (payload) => this.#answered(payload));
+    listen(transport, subjectOf("up", width, ".*"), (carried) => this.#answered(carried));
   }
 
   async costPerChild(isBroadcast: boolean, input: unknown, fanOuts: number): Promise<number> {
@@ -54,17 +53,17 @@ export class FloorAsker {
   #ask(isBroadcast: boolean, input: unknown): Promise<void> {
     this.#left = this.#width;
     const command = { ...COMMAND, input: encodePayload(input, "input") };
-    if (isBroadcast) this.#transport.publish(subjectOf("all", this.#width), frameOf(command));
+    if (isBroadcast) publish(this.#transport, subjectOf("all", this.#width), command);
     else for (let place = 0; place < this.#width; place++) this.#publishTo(place, command);
     return new Promise((resolve) => (this.#done = resolve));
   }
 
   #publishTo(place: number, command: CommandRun): void {
-    this.#transport.publish(subjectOf("down", this.#width, `.c${place}`), frameOf({ ...command }));
+    publish(this.#transport, subjectOf("down", this.#width, `.c${place}`), { ...command });
   }
 
-  #answered(payload: Uint8Array): void {
-    decodePayload((onlyMessage(decodeFrame(payload, "up")) as CompleteCommand).output, "result");
+  #answered(carried: Carried): void {
+    decodePayload((onlyMessage(carried, "up") as CompleteCommand).output, "result");
     if (--this.#left === 0) this.#done();
   }
 }
@@ -81,11 +80,20 @@ const COMMAND = {
   meta: null,
 } as const;
 
-function frameOf(message: Message): Uint8Array {
-  return encodeFrame({ ...HEADER, messages: [message] });
+/** As the runtime does it: handed over within a thread, as bytes elsewhere. */
+function publish(transport: Transport, subject: string, message: Message): void {
+  const frame = { ...HEADER, messages: [message] };
+  if (transport.post === undefined) transport.publish(subject, encodeFrame(frame));
+  else transport.post(subject, new FrameLetter(frame));
 }
 
-function onlyMessage(decoded: ReturnType<typeof decodeFrame>): Frame["messages"][number] {
+function listen(transport: Transport, subject: string, listener: (carried: Carried) => void): void {
+  if (transport.collect === undefined) transport.subscribe(subject, listener);
+  else transport.collect(subject, listener);
+}
+
+function onlyMessage(carried: Carried, direction: "down" | "up"): Frame["messages"][number] {
+  const decoded = decodeCarried(carried, direction);
   if (decoded.kind !== "frame") throw new Error(decoded.reason);
   return decoded.frame.messages[0] as Frame["messages"][number];
 }

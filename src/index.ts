@@ -68,4 +68,11 @@ export type { WorkerThreadOptions } from "./supervision/worker-thread.js";
 export type { NodeFactory, StartableNode } from "./supervision/in-process.js";
 export type { ChildExit, StartContext, StartedChild, Starter } from "./supervision/starter.js";
 export type { MemoryTransportOptions } from "./transport/memory.js";
-export type { Letter, LetterListener, MessageListener, PublishOptions, Subscription, Transport } from "./transport/transport.js";
+export type {
+  Letter,
+  LetterListener,
+  MessageListener,
+  PublishOptions,
+  Subscription,
+  Transport,
+} from "./transport/transport.js";

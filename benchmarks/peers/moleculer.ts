@@ -1,11 +1,14 @@
 /** Moleculer as a peer: installed in this folder alone, so that neither the package nor its development depends on it. */
 import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const FOLDER = fileURLToPath(new URL(".", import.meta.url));
-const require = createRequire(import.meta.url);
+/** A compiled program is told where the sources are. */
+const ROOT = process.env["BENCH_ROOT"] ?? fileURLToPath(new URL("../..", import.meta.url));
+const FOLDER = join(ROOT, "benchmarks/peers/");
+const require = createRequire(FOLDER);
 
 /** What is used of its types, which are not there until it is installed. */
 interface Broker {

@@ -42,9 +42,9 @@ class Beginning {
 
   #workOut(request: Request, scope: AnyActorScope): Snapshot {
     const effects: CoordinationEffect[] = [];
-    const emit = (effect: unknown): void => {
+    const emit: typeof scope.emit = (effect) => {
       effects.push(effect as CoordinationEffect);
-      scope.emit(effect as CoordinationEffect);
+      scope.emit(effect);
     };
     const next = coordinationMachine.transition(this.snapshot, request, { ...scope, emit });
     // In other states a timer runs, which is each actor's own.

@@ -1,7 +1,9 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { InvalidOptionError, InvalidPathError } from "../../src/errors.js";
+import { InvalidOptionError, InvalidPathError, PayloadTooLargeError, TransportClosedError } from "../../src/errors.js";
 import { realClock } from "../../src/health/real-clock.js";
 import { memoryTransport } from "../../src/transport/memory.js";
+import type { Letter } from "../../src/transport/transport.js";
 import { transportConformance } from "./conformance.js";
 
 transportConformance("memoryTransport", async () => {
@@ -93,5 +95,49 @@ describe("memoryTransport", () => {
     const { transport, deferred } = manualTransport();
     transport.publish("test.a", EMPTY);
     expect(deferred).toHaveLength(0);
+  });
+});
+
+describe("letters", () => {
+  const bytes = new Uint8Array([1, 2, 3]);
+  const letter = { bytesMax: 9, toBytes: () => bytes };
+
+  test("are handed over to who collects, and as bytes to who listens", async () => {
+    const transport = memoryTransport();
+    const collected: unknown[] = [];
+    const heard: unknown[] = [];
+    transport.collect?.("a.b", (each) => collected.push(each));
+    transport.collect?.("a.*", (each, subject) => collected.push(subject, each));
+    transport.subscribe("a.>", (payload) => heard.push(payload));
+    transport.post?.("a.b", letter);
+    expect(collected).toEqual([]);
+    await nextTurn();
+    expect(collected).toEqual([letter, "a.b", letter]);
+    expect(heard).toEqual([bytes]);
+  });
+
+  test("are made of what is published", async () => {
+    const transport = memoryTransport();
+    const collected: Letter[] = [];
+    transport.collect?.("a.b", (each) => collected.push(each));
+    transport.publish("a.b", bytes);
+    await nextTurn();
+    expect(collected.map((each) => [each.bytesMax, each.toBytes()])).toEqual([[3, bytes]]);
+    expect(collected[0]?.toBytes()).not.toBe(bytes);
+  });
+
+  test("are written only where they might be too large", () => {
+    const transport = memoryTransport({ maxPayloadBytes: 2 });
+    expect(() => transport.post?.("a.b", letter)).toThrow(PayloadTooLargeError);
+    const unwritten = { bytesMax: 2, toBytes: () => expect.unreachable() };
+    expect(() => transport.post?.("a.b", unwritten)).not.toThrow();
+    expect(() => memoryTransport({ maxPayloadBytes: 3 }).post?.("a.b", letter)).not.toThrow();
+  });
+
+  test("are refused by a closed transport", async () => {
+    const transport = memoryTransport();
+    await transport.close();
+    expect(() => transport.post?.("a.b", letter)).toThrow(TransportClosedError);
+    expect(() => transport.collect?.("a.b", () => {})).toThrow(TransportClosedError);
   });
 });
