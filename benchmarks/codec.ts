@@ -10,6 +10,7 @@ import { LAYOUTS } from "../src/protocol/layouts.js";
 import type { Message } from "../src/protocol/messages.js";
 import { decodePayload, encodePayload } from "../src/protocol/payload.js";
 import type { Bench, BenchOptions, Goal, Measure, Reading, Subject } from "./bench.js";
+import { forkProgram } from "./child-process.js";
 import { type Sample, SAMPLES } from "./codec-samples.js";
 
 const OURS = "fractal-tree";
@@ -43,14 +44,18 @@ interface Coder {
   readonly decode: (bytes: Uint8Array) => unknown;
 }
 
-interface Figures {
+export interface Figures {
+  readonly variant: string;
+  /** "command.run, alone" */
+  readonly of: string;
   /** To encode and decode one message. */
   readonly nanoseconds: number;
   /** Of one message on the wire, with its part of the frame. */
   readonly bytes: number;
 }
 
-type Measured = ReadonlyMap<string, Figures>;
+type Measured = ReadonlyMap<string, Cost>;
+type Cost = Pick<Figures, "nanoseconds" | "bytes">;
 
 export const codec: Bench = {
   name: "codec",
@@ -107,12 +112,15 @@ function mostBytes(batch: number): string {
 
 /** All are measured at once, so that they take turns kind by kind; the first subject of a run does it. */
 async function stage({ operations }: BenchOptions, measure: Measure): Promise<void> {
+  await using program = forkProgram(new URL("codec-process.ts", import.meta.url), {});
+  await program.message();
   let measured: ReadonlyMap<string, Measured> = new Map();
   const readingsOf = (variant: string) => toReadings(measured.get(variant) ?? new Map());
   const first: Subject = {
     variant: OURS,
     measure: async () => {
-      measured = measureAll(operations ?? MESSAGES);
+      const figures = (await program.ask({ messages: operations ?? MESSAGES })) as readonly Figures[];
+      measured = byVariant(figures);
       return [...readingsOf(OURS), ...comparison(measured)];
     },
   };
@@ -123,15 +131,20 @@ async function stage({ operations }: BenchOptions, measure: Measure): Promise<vo
   await measure([first, ...others]);
 }
 
-function measureAll(messages: number): ReadonlyMap<string, Measured> {
-  const measured = new Map<string, Map<string, Figures>>(VARIANTS.map((variant) => [variant, new Map()]));
-  for (const sample of SAMPLES) {
-    for (const batch of BATCHES) {
-      const figures = inTurn(codersOf(sample, batch), Math.ceil(messages / batch), batch);
-      for (const [variant, each] of figures) measured.get(variant)?.set(timeOf(sample.kind, batch), each);
-    }
-  }
+function byVariant(figures: readonly Figures[]): ReadonlyMap<string, Measured> {
+  const measured = new Map<string, Map<string, Cost>>(VARIANTS.map((variant) => [variant, new Map()]));
+  for (const each of figures) measured.get(each.variant)?.set(each.of, each);
   return measured;
+}
+
+/** For the process that measures. */
+export function measureAll(messages: number): readonly Figures[] {
+  return SAMPLES.flatMap((sample) =>
+    BATCHES.flatMap((batch) => {
+      const costs = inTurn(codersOf(sample, batch), Math.ceil(messages / batch), batch);
+      return Array.from(costs, ([variant, cost]) => ({ variant, of: timeOf(sample.kind, batch), ...cost }));
+    }),
+  );
 }
 
 function codersOf(sample: Sample, batch: number): ReadonlyMap<string, Coder> {
@@ -206,7 +219,7 @@ function inTurn(coders: ReadonlyMap<string, Coder>, frames: number, batch: numbe
       best.set(variant, Math.min(best.get(variant) ?? Infinity, nanosecondsOf(coder, frames)));
     }
   }
-  const perMessage = [...coders].map(([variant, coder]): [string, Figures] => {
+  const perMessage = [...coders].map(([variant, coder]): [string, Cost] => {
     const nanoseconds = (best.get(variant) ?? Number.NaN) / frames / batch;
     return [variant, { nanoseconds, bytes: coder.encode().length / batch }];
   });
@@ -256,7 +269,7 @@ function gainsOf(
 }
 
 function gainsIn(
-  of: keyof Figures,
+  of: keyof Cost,
   variant: string,
   measured: ReadonlyMap<string, Measured>,
   batch: number,
