@@ -1,17 +1,25 @@
-/** The process of the benchmark `fanout` in memory: builds the trees and measures as often as it is asked. */
+/**
+ * The process of the benchmark `fanout` that asks: has the trees' roots, and in memory their children as well, and measures
+ * as often as it is asked.
+ */
 import { memoryTransport } from "fractal-tree";
+import { connectNats } from "fractal-tree/nats";
 import { answerParent, programInput, reportToParent } from "./child-process.js";
 import { floorAskers, measureFloor, measureWidths, startChildren, startRoots, untilReady } from "./fanout-drive.js";
 
-const { operations } = programInput() as { readonly operations: number | null };
+const { operations, servers } = programInput() as {
+  readonly operations: number | null;
+  /** Null for memory. */
+  readonly servers: string | null;
+};
 
-const transport = memoryTransport();
+const transport = servers === null ? memoryTransport() : await connectNats({ servers, tree: "bench" });
 const roots = await startRoots(transport);
-await startChildren(transport, 0, 1);
-await untilReady(roots);
+if (servers === null) await startChildren(transport, 0, 1);
 const askers = floorAskers(transport);
-answerParent((question) => {
+answerParent(async (question) => {
   const { idempotent, isFloor } = question as { readonly idempotent: boolean; readonly isFloor: boolean };
+  await untilReady(roots);
   return isFloor ? measureFloor(askers, idempotent, operations) : measureWidths(roots, idempotent, operations);
 });
 reportToParent({ ready: true });

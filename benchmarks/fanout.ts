@@ -3,11 +3,10 @@
  * memory all nodes share one process; over NATS the children live in two others, which have one connection each. Beside
  * them a floor each: the same messages between plain listeners.
  */
-import { connectNats } from "fractal-tree/nats";
 import { startNatsServer } from "../test/support/nats-server.js";
 import type { Bench, BenchOptions, Goal, Measure, Reading, Subject } from "./bench.js";
-import { closing, forkProgram, type Program } from "./child-process.js";
-import { floorAskers, measureFloor, measureWidths, MODES, startRoots, untilReady, WIDTHS } from "./fanout-drive.js";
+import { forkProgram, type Program } from "./child-process.js";
+import { MODES, WIDTHS } from "./fanout-drive.js";
 
 const WORKERS = 2;
 const MEMORY = "memory";
@@ -56,34 +55,34 @@ function floorOf(transport: string, mode: string): string {
 async function stage({ operations }: BenchOptions, measure: Measure): Promise<void> {
   await using server = await startNatsServer();
   const servers = server.url;
-  await using transport = closing(await connectNats({ servers, tree: "bench" }));
-  const roots = await startRoots(transport);
+  await using inMemory = await forkAsker({ operations, servers: null });
+  await using overNats = await forkAsker({ operations, servers });
   await using first = forkWorker(servers, 0);
   await using second = forkWorker(servers, 1);
-  await using inMemory = forkProgram(new URL("fanout-tree.ts", import.meta.url), { operations });
-  await Promise.all([first.message(), second.message(), inMemory.message()]);
-  await untilReady(roots);
-  const askers = floorAskers(transport);
-  const ask = async (idempotent: boolean, isFloor: boolean): Promise<readonly Reading[]> =>
-    (await inMemory.ask({ idempotent, isFloor })) as readonly Reading[];
-  await measure([
-    ...toSubjects(MEMORY, ask),
-    ...toSubjects(NATS, (idempotent, isFloor) =>
-      isFloor ? measureFloor(askers, idempotent, operations) : measureWidths(roots, idempotent, operations),
-    ),
-  ]);
-  await Promise.all(roots.map((root) => root.stop()));
+  await Promise.all([first.message(), second.message()]);
+  await measure([...toSubjects(MEMORY, inMemory), ...toSubjects(NATS, overNats)]);
+}
+
+async function forkAsker(input: {
+  readonly operations: number | null;
+  readonly servers: string | null;
+}): Promise<Program> {
+  const program = forkProgram(new URL("fanout-tree.ts", import.meta.url), input);
+  await program.message();
+  return program;
 }
 
 function forkWorker(servers: string, first: number): Program {
   return forkProgram(new URL("fanout-worker.ts", import.meta.url), { servers, first, of: WORKERS });
 }
 
-type Measuring = (idempotent: boolean, isFloor: boolean) => Promise<readonly Reading[]>;
-
-function toSubjects(name: string, measure: Measuring): readonly Subject[] {
-  return Object.entries(MODES).flatMap(([mode, idempotent]) => [
-    { variant: `${name}, ${mode}`, measure: () => measure(idempotent, false) },
-    { variant: floorOf(name, mode), measure: () => measure(idempotent, true) },
-  ]);
+function toSubjects(name: string, asker: Program): readonly Subject[] {
+  return Object.entries(MODES).flatMap(([mode, idempotent]) => {
+    const measure = async (isFloor: boolean): Promise<readonly Reading[]> =>
+      (await asker.ask({ idempotent, isFloor })) as readonly Reading[];
+    return [
+      { variant: `${name}, ${mode}`, measure: () => measure(false) },
+      { variant: floorOf(name, mode), measure: () => measure(true) },
+    ];
+  });
 }
