@@ -26,8 +26,8 @@ export function isEpochPossible(epoch: Epoch): boolean {
 
 /** The epoch that a grantor gives for its `counter`-th grant. */
 export function grantEpoch(grantor: Epoch, counter: number): Epoch {
-  // Not spread: an array that grew keeps room for sixteen more.
-  return grantor.concat(counter);
+  // Not spread: an array that grew keeps room for sixteen more. Frozen: parent and child may share it, and hand it to users.
+  return Object.freeze(grantor.concat(counter));
 }
 
 /** Dotted form for logs and fencing tokens, for example `1763696095000.3.1`. */

@@ -114,7 +114,8 @@ export class Coordinator {
     this.state = state;
     this.#enteredAtMs = atMs;
     this.#enteredReasons = reasons;
-    this.#port.entered({ atMs, path: this.#core.path, from, state, reasons, failure });
+    // A copy: what the machine told is told to others, too.
+    this.#port.entered({ atMs, path: this.#core.path, from, state, reasons: reasons.slice(), failure });
   }
 
   #stableMs(): number {

@@ -118,9 +118,9 @@ export function prepareCall(
   if (target !== "") assertPath("target", target);
   assertCommandName("name", name);
   const timeoutMs = delay("timeoutMs", options.timeoutMs ?? core.options.commandTimeoutMs);
-  const { idempotent = false, minSyncVersion = 0, meta = null } = options;
+  const { idempotent = false, minSyncVersion = 0 } = options;
+  const meta = copyMeta(options.meta ?? null);
   assertCommandId(options.commandId);
-  if (meta !== null && !isMeta(meta)) throw new InvalidOptionError("meta", meta, "a map of at most 32 texts");
   if (!Number.isSafeInteger(minSyncVersion) || minSyncVersion < 0) {
     throw new InvalidOptionError("minSyncVersion", minSyncVersion, "an integer >= 0");
   }
@@ -140,9 +140,19 @@ export function prepareCall(
   return call;
 }
 
+/** The caller may change its own afterwards. */
+function copyMeta(given: Meta | null): Meta | null {
+  if (given === null) return null;
+  const copy = isMeta(given) ? { ...given } : null;
+  if (copy === null || !isMeta(copy))
+    throw new InvalidOptionError("meta", given, "a map of at most 32 well-formed texts");
+  return copy;
+}
+
 function assertCommandId(given: unknown): void {
-  if (given === undefined || (typeof given === "string" && given.length >= 1 && given.length <= 64)) return;
-  throw new InvalidOptionError("commandId", given, "a string of 1 to 64 characters");
+  if (given === undefined) return;
+  if (typeof given === "string" && given.length >= 1 && given.length <= 64 && given.isWellFormed()) return;
+  throw new InvalidOptionError("commandId", given, "a well-formed string of 1 to 64 characters");
 }
 
 function resolveRetry(options: CommandOptions, idempotent: boolean): RetryOptions {

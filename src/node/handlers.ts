@@ -139,7 +139,7 @@ function assertSchema(option: string, command: Partial<ValidatedHandler>): void 
 }
 
 export function assertCommandName(option: string, name: unknown): asserts name is string {
-  if (typeof name !== "string" || name.length < 1 || name.length > NAME_LENGTH_MAX) {
-    throw new InvalidOptionError(option, name, `a string of 1 to ${NAME_LENGTH_MAX} characters`);
+  if (typeof name !== "string" || name.length < 1 || name.length > NAME_LENGTH_MAX || !name.isWellFormed()) {
+    throw new InvalidOptionError(option, name, `a well-formed string of 1 to ${NAME_LENGTH_MAX} characters`);
   }
 }

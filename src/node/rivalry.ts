@@ -75,7 +75,7 @@ export class Rivalry {
 
   #outrank(epoch: Epoch): void {
     const { core } = this.#port;
-    core.epoch = [(epoch[0] ?? 0) + 1 + Math.floor(core.options.random() * RAISE_SPREAD)];
+    core.epoch = Object.freeze([(epoch[0] ?? 0) + 1 + Math.floor(core.options.random() * RAISE_SPREAD)]);
     this.#port.probe();
   }
 }

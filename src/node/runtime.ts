@@ -218,7 +218,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   /** May be called again after it failed, which only the epoch store can make it. */
   async start(): Promise<void> {
     const { transport } = this.core.options;
-    if (this.uplink === null) this.core.epoch = [await this.#rootEpoch()];
+    if (this.uplink === null) this.core.epoch = Object.freeze([await this.#rootEpoch()]);
     if (this.phase !== "created") return;
     this.phase = "running";
     transport.locals?.add(this.core.boot);

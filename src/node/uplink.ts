@@ -462,10 +462,12 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   }
 }
 
-/** The latest broadcast: a transport hands the same to all who listen in the process, and a frame is only read. */
-let latest: { readonly carried: Carried; readonly decoded: Decoded } | null = null;
+/** The latest broadcast: a transport hands the same bytes to all who listen in the process, and a frame is only read. */
+let latest: { readonly bytes: Uint8Array; readonly decoded: Decoded } | null = null;
 
 function decodeBroadcast(carried: Carried): Decoded {
-  if (latest?.carried !== carried) latest = { carried, decoded: decodeCarried(carried, "down") };
+  // A letter is decoded, and would keep what its sender has alive.
+  if (!(carried instanceof Uint8Array)) return decodeCarried(carried, "down");
+  if (latest?.bytes !== carried) latest = { bytes: carried, decoded: decodeCarried(carried, "down") };
   return latest.decoded;
 }

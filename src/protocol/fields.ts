@@ -39,7 +39,7 @@ export function readEpoch(reader: Reader): Epoch {
   const epoch: number[] = [];
   for (let i = 0; i < length; i++) epoch.push(reader.uint());
   // Epochs are kept for long: without the room that growing left.
-  return epoch.slice();
+  return Object.freeze(epoch.slice());
 }
 
 export function writeMeta(writer: Writer, meta: Meta | null): void {
@@ -104,11 +104,17 @@ export function isEpoch(value: unknown): value is Epoch {
   return Array.isArray(value) && value.length <= EPOCH_LENGTH_MAX && value.every(isUint);
 }
 
-/** Whether a value can be `meta`: a plain map of at most 32 texts. */
+/** Whether a value can be `meta`: a plain map of at most 32 well-formed texts. */
 export function isMeta(value: unknown): value is Readonly<Record<string, string>> {
   if (typeof value !== "object" || value === null || Object.hasOwn(value, "__proto__")) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return false;
-  const entries = Object.values(value);
-  return entries.length <= META_ENTRIES_MAX && entries.every((entry) => typeof entry === "string");
+  const entries = Object.entries(value);
+  return (
+    entries.length <= META_ENTRIES_MAX && entries.every(([name, text]) => isWellFormed(name) && isWellFormed(text))
+  );
+}
+
+function isWellFormed(value: unknown): boolean {
+  return typeof value === "string" && value.isWellFormed();
 }

@@ -25,7 +25,8 @@ export interface Transport {
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): void;
   /**
    * As `publish`, of what is handed over as it is to those who collect, and written as bytes for others only. With `collect`,
-   * where no message leaves the thread.
+   * where no message leaves the thread. Whoever wraps a transport wraps both of these as well, or leaves both out: then all
+   * goes by `publish` and `subscribe`.
    */
   post?(subject: string, letter: Letter): void;
   /** `subject` may end in a `*` token, one token, or in `>`, one or more. The payload is the listener's: the transport does not change it afterwards. */

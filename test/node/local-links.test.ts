@@ -1,6 +1,13 @@
 /** Nodes of one thread: neither can die without the other, so that they hardly watch each other. */
 import { afterEach, describe, expect, test } from "vitest";
-import { createNode, memoryTransport, type Node, type NodeOptions, type Transport } from "../../src/index.js";
+import {
+  createNode,
+  InvalidOptionError,
+  memoryTransport,
+  type Node,
+  type NodeOptions,
+  type Transport,
+} from "../../src/index.js";
 import { decodeFrame, encodeFrame } from "../../src/protocol/codec.js";
 import type { Message, UnknownMessage } from "../../src/protocol/messages.js";
 import { seededRandom } from "../../src/testing/prng.js";
@@ -405,4 +412,65 @@ test("a refusal of a restarted child proves that a broadcast has not begun: who 
   void outcomes.then((all) => (statuses = all.map(({ status }) => status)));
   await clock.advance(1_000);
   expect([made.length, statuses]).toEqual([3, ["notStarted", "notStarted"]]);
+});
+
+describe("what is handed over within a thread", () => {
+  /** A parent and a child with one handler that is busy for a second, and tells of its context. */
+  async function busyPair() {
+    const seen: unknown[] = [];
+    const handler = async (_: null, { meta, epoch }: { readonly meta: unknown; readonly epoch: unknown }) => {
+      seen.push({ meta, epoch });
+      await new Promise((resolve) => thread.clock.setTimeout(() => resolve(null), 1_000));
+    };
+    const shop = thread.node({ path: "shop", children: [{ id: "a" }, { id: "b" }] });
+    const commands = { work: handler };
+    const [a, b] = [
+      thread.node({ path: "shop.a", commands, concurrency: 1 }),
+      thread.node({ path: "shop.b", commands }),
+    ];
+    await Promise.all([shop.start(), a.start(), b.start()]);
+    await thread.synchronized(shop);
+    return { shop, a, seen };
+  }
+
+  test("are the headers that the caller gave, whatever it does with its own afterwards", async () => {
+    const { shop, seen } = await busyPair();
+    const meta: Record<string, unknown> = {};
+    for (const trace of ["1", "2", "3", undefined]) {
+      meta["trace"] = trace;
+      if (trace !== undefined) void shop.tryCommand("a", "work", null, { meta: meta as Record<string, string> });
+    }
+    await thread.clock.advance(5_000);
+    expect(seen).toMatchObject([{ meta: { trace: "1" } }, { meta: { trace: "2" } }, { meta: { trace: "3" } }]);
+  });
+
+  test("are epochs that nobody can change", async () => {
+    const { shop, a, seen } = await busyPair();
+    void shop.tryCommand("a", "work", null);
+    await thread.clock.advance(10);
+    const epoch = (seen[0] as { epoch: number[] }).epoch;
+    expect(() => epoch.push(999)).toThrow(TypeError);
+    expect([a.epoch, shop.epoch].every((each) => Object.isFrozen(each))).toBe(true);
+  });
+
+  test("can be told to listeners that change it", async () => {
+    const told: string[] = [];
+    const node = thread.node({ path: "shop" });
+    node.on("state.changed", ({ state, reasons }) => {
+      (reasons as string[]).push("note");
+      told.push(`${state} ${reasons.length}`);
+    });
+    await node.start();
+    await thread.synchronized(node);
+    expect(told).toEqual(["CONNECTING 1", "SYNCHRONIZED 1"]);
+  });
+
+  test("is refused where bytes would change it", async () => {
+    const { shop } = await busyPair();
+    const lone = "x\ud800";
+    await expect(shop.command("a", lone)).rejects.toThrow(InvalidOptionError);
+    await expect(shop.command("a", "work", null, { commandId: lone })).rejects.toThrow(InvalidOptionError);
+    await expect(shop.command("a", "work", null, { meta: { [lone]: "1" } })).rejects.toThrow(InvalidOptionError);
+    await expect(shop.command("a", "work", null, { meta: { a: lone } })).rejects.toThrow(InvalidOptionError);
+  });
 });

@@ -21,7 +21,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/node/executor.ts",
-        find: "      const result = entry.handler(decodeInput(entry.call.input), entry);",
+        find: "      const result = entry.handler(decodeInput(entry.call.input), entry, this.#core);",
         replace: `      const input = decodeInput(entry.call.input);
       const { value } = input as { value: unknown };
       entry.sink.settle(completed(encodePayload({ echo: value, path: "" }, "result")));
