@@ -41,6 +41,7 @@ export function forkProgram(module: URL, input: object, flags: readonly string[]
 
 let isCompiled = false;
 
+/** The compiled program, which is made with all others when the first is asked for. */
 function compiled(path: string): string {
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   const options = ["--noEmit", "false", "--noCheck", "--outDir", COMPILED];

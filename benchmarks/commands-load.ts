@@ -22,6 +22,7 @@ const SEED = 4;
 
 /** How long it is called, unless a number of calls is given. */
 const MEASURED_MS = 400;
+/** And before that, unmeasured. */
 const SETTLING_MS = 300;
 
 export async function drive(call: Call, load: Load, operations: number | null): Promise<readonly Reading[]> {

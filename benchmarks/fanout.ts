@@ -25,7 +25,7 @@ export const fanout: Bench = {
   chart: WIDTHS.map((width) => `${width} children, completions`),
   notes: [
     "Each child answers with a message of its own, also where one broadcast asked all of them.",
-    "Plain listeners are the floor: the same messages through the same codec and transport, each input decoded and each result encoded, and nothing looked up, ordered, remembered, timed or judged.",
+    "Plain listeners are the floor: the same messages through the same transport, within a thread handed over and elsewhere through the same codec, each input decoded and each result encoded, and nothing looked up, ordered, remembered, timed or judged.",
   ],
   stage,
 };

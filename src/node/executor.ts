@@ -36,6 +36,9 @@ export interface HandlerEnvironment {
 /** Input is decoded and validated; the result is not encoded yet. */
 export type PreparedHandler = (input: unknown, invocation: Invocation, environment: HandlerEnvironment) => unknown;
 
+/** By name. */
+export type Handlers = ReadonlyMap<string, PreparedHandler>;
+
 export interface ExecutorPort {
   readonly core: NodeCore;
   /** Asked before each handler starts; false holds it until `resume`. */
@@ -103,7 +106,7 @@ class Entry implements Invocation {
 export class Executor implements AlarmPort {
   readonly #port: ExecutorPort;
   readonly #core: NodeCore;
-  readonly #handlers: ReadonlyMap<string, PreparedHandler>;
+  readonly #handlers: Handlers;
   readonly #outcomes: OutcomeCache;
   /** Of what is in `#calls` and `#outcomes`, or was. */
   readonly #seen = new SeenIds();
@@ -117,7 +120,7 @@ export class Executor implements AlarmPort {
   #isPumping = false;
   #idle: (() => void)[] = [];
 
-  constructor(port: ExecutorPort, handlers: ReadonlyMap<string, PreparedHandler>) {
+  constructor(port: ExecutorPort, handlers: Handlers) {
     this.#port = port;
     this.#core = port.core;
     this.#handlers = handlers;

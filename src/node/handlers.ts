@@ -4,7 +4,13 @@ import type { Epoch } from "../../machines/epoch.js";
 import { InvalidOptionError } from "../errors.js";
 import type { Meta } from "../protocol/messages.js";
 import { record } from "./option-checks.js";
-import { type HandlerEnvironment, InvalidInput, type Invocation, type PreparedHandler } from "./executor.js";
+import {
+  type HandlerEnvironment,
+  type Handlers,
+  InvalidInput,
+  type Invocation,
+  type PreparedHandler,
+} from "./executor.js";
 
 /** What a handler knows of its call. */
 export interface HandlerContext {
@@ -45,9 +51,6 @@ export function validated<Schema extends StandardSchemaV1>(
 ): ValidatedHandler<Schema> {
   return { input, run: run };
 }
-
-/** By name. */
-export type Handlers = ReadonlyMap<string, PreparedHandler>;
 
 const known = new WeakMap<Commands, Handlers>();
 

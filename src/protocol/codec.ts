@@ -72,9 +72,8 @@ function estimateFields(message: Readonly<Record<string, unknown>>, fields: Layo
   return fields.reduce((bytes, [name, type]) => bytes + estimateField(type, message[name]), 0);
 }
 
-const NOTHING = new Uint8Array(0);
 /** One for all frames, each of which is read to its end. */
-const reader = new Reader(NOTHING);
+const reader = new Reader();
 /** At each moment what is wrong if reading fails there. */
 let fault = "";
 
@@ -88,8 +87,7 @@ export function decodeFrame(bytes: Uint8Array, direction: "down" | "up"): Decode
     const isWhole = isWellFormed(bytes, { allowTimestamps: false });
     return { kind: "malformed", reason: isWhole ? fault : "not MessagePack" };
   } finally {
-    // Or it would keep the frame alive.
-    reader.open(NOTHING);
+    reader.close();
   }
 }
 

@@ -5,7 +5,7 @@
  */
 
 /** Bytes of the longest text that has a header of one byte. */
-const NAME_BYTES_MAX = 31;
+export const NAME_BYTES_MAX = 31;
 /** When there are more, all are forgotten. */
 const NAMES_KEPT = 1_024;
 const WORD_BYTES = 4;

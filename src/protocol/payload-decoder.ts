@@ -36,8 +36,7 @@ const MISSES_MAX = 8;
 
 const names: (Name | undefined)[] = Array.from({ length: NAMES_KEPT });
 
-const NOTHING = new Uint8Array(0);
-const reader = new Reader(NOTHING);
+const reader = new Reader();
 
 /** @throws UNREADABLE if it is no payload, or one with other types */
 export function decodeValue(bytes: Uint8Array): unknown {
@@ -47,8 +46,7 @@ export function decodeValue(bytes: Uint8Array): unknown {
     if (!reader.isAtEnd) throw UNREADABLE;
     return value;
   } finally {
-    // Or it would keep the message alive.
-    reader.open(NOTHING);
+    reader.close();
   }
 }
 

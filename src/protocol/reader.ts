@@ -2,6 +2,7 @@
  * Reads the MessagePack types that envelopes and payloads are made of, and checks each value while it reads it: nothing is
  * built of what will be refused, and nothing is allocated for what a length only claims.
  */
+import { NAME_BYTES_MAX } from "./packed-name.js";
 import { SHORT_TEXT, shortText } from "./short-text.js";
 import { survey } from "./well-formed.js";
 
@@ -10,30 +11,29 @@ export const UNREADABLE = new Error("unreadable");
 
 const ENVELOPES = { allowTimestamps: false };
 
-/** What a header of one byte can tell of a text's length. */
-const NAME_BYTES_MAX = 31;
+const NOTHING = new Uint8Array(0);
 
 const double = new DataView(new ArrayBuffer(8));
 
 export class Reader {
-  #bytes: Uint8Array;
+  #bytes: Uint8Array = NOTHING;
   /** What the bytes lie in, once somebody needs it: asking them for it is a call into the runtime. */
   #memory: ArrayBufferLike | null = null;
   #at = 0;
   /** Elements that may still be claimed in all: each takes a byte. Nested claims would add up to a multiple otherwise. */
-  #elementsMax: number;
+  #elementsMax = 0;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#elementsMax = bytes.length;
-  }
-
-  /** Begins anew with other bytes. */
+  /** Begins anew with other bytes; `close` is to follow. */
   open(bytes: Uint8Array): void {
     this.#bytes = bytes;
     this.#memory = null;
     this.#at = 0;
     this.#elementsMax = bytes.length;
+  }
+
+  /** Lets go of the bytes, which are part of a message. */
+  close(): void {
+    this.open(NOTHING);
   }
 
   get isAtEnd(): boolean {
