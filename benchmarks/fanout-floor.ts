@@ -4,6 +4,7 @@
  * up, ordered, remembered, timed or judged.
  */
 import type { Transport } from "fractal-tree";
+import type { Route } from "../src/transport/transport.js";
 import { type Carried, decodeCarried, FrameLetter } from "../src/node/frame-letter.js";
 import { encodeFrame } from "../src/protocol/codec.js";
 import type { CommandRun, CompleteCommand, Frame, Message } from "../src/protocol/messages.js";
@@ -18,48 +19,48 @@ function subjectOf(direction: "up" | "down" | "all", width: number, rest = ""): 
 
 /** Answers for these children, each on a subject of its own, whatever asks them. */
 export function answerFloor(transport: Transport, width: number, places: readonly number[]): void {
-  const children = places.map((place) => subjectOf("up", width, `.c${place}`));
-  const answer = (carried: Carried, subject: string): void => {
+  const children = places.map((place) => outletTo(transport, subjectOf("up", width, `.c${place}`)));
+  const answer = (carried: Carried, parent: Outlet): void => {
     const { commandId, input } = onlyMessage(carried, "down") as CommandRun;
     const { quantity } = decodePayload(input, "input") as { readonly quantity: number };
     const output = encodePayload(quantity, "result");
-    publish(transport, subject, { kind: "complete.command", seq: 1, commandId, output });
+    publish(transport, parent, { kind: "complete.command", seq: 1, commandId, output });
   };
   listen(transport, subjectOf("all", width), (carried) => children.forEach((child) => answer(carried, child)));
   for (const [index, place] of places.entries()) {
-    listen(transport, subjectOf("down", width, `.c${place}`), (carried) => answer(carried, children[index] as string));
+    listen(transport, subjectOf("down", width, `.c${place}`), (carried) => answer(carried, children[index] as Outlet));
   }
 }
 
 /** Asks all, again and again; returns the time for each answer, microseconds. */
 export class FloorAsker {
   readonly #transport: Transport;
-  readonly #width: number;
+  readonly #all: Outlet;
+  readonly #each: readonly Outlet[];
   #left = 0;
   #done: () => void = () => {};
 
   constructor(transport: Transport, width: number) {
     this.#transport = transport;
-    this.#width = width;
+    this.#all = outletTo(transport, subjectOf("all", width));
+    this.#each = Array.from({ length: width }, (_, place) =>
+      outletTo(transport, subjectOf("down", width, `.c${place}`)),
+    );
     listen(transport, subjectOf("up", width, ".*"), (carried) => this.#answered(carried));
   }
 
   async costPerChild(isBroadcast: boolean, input: unknown, fanOuts: number): Promise<number> {
     const startedAtMs = performance.now();
     for (let n = 0; n < fanOuts; n++) await this.#ask(isBroadcast, input);
-    return ((performance.now() - startedAtMs) * 1_000) / (fanOuts * this.#width);
+    return ((performance.now() - startedAtMs) * 1_000) / (fanOuts * this.#each.length);
   }
 
   #ask(isBroadcast: boolean, input: unknown): Promise<void> {
-    this.#left = this.#width;
+    this.#left = this.#each.length;
     const command = { ...COMMAND, input: encodePayload(input, "input") };
-    if (isBroadcast) publish(this.#transport, subjectOf("all", this.#width), command);
-    else for (let place = 0; place < this.#width; place++) this.#publishTo(place, command);
+    if (isBroadcast) publish(this.#transport, this.#all, command);
+    else for (const outlet of this.#each) publish(this.#transport, outlet, { ...command });
     return new Promise((resolve) => (this.#done = resolve));
-  }
-
-  #publishTo(place: number, command: CommandRun): void {
-    publish(this.#transport, subjectOf("down", this.#width, `.c${place}`), { ...command });
   }
 
   #answered(carried: Carried): void {
@@ -81,10 +82,16 @@ const COMMAND = {
 } as const;
 
 /** As the runtime does it: handed over within a thread, as bytes elsewhere. */
-function publish(transport: Transport, subject: string, message: Message): void {
-  const frame = { ...HEADER, messages: [message] };
-  if (transport.post === undefined) transport.publish(subject, encodeFrame(frame));
-  else transport.post(subject, new FrameLetter(frame));
+function publish(transport: Transport, outlet: Outlet, message: Message): void {
+  const frame = new FrameLetter(HEADER, [message]);
+  if (typeof outlet === "string") transport.publish(outlet, encodeFrame(frame));
+  else outlet.post(frame);
+}
+
+type Outlet = Route | string;
+
+function outletTo(transport: Transport, subject: string): Outlet {
+  return transport.route?.(subject) ?? subject;
 }
 
 function listen(transport: Transport, subject: string, listener: (carried: Carried) => void): void {

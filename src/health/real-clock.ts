@@ -1,10 +1,9 @@
 /** The process's own time: one timing wheel for all nodes, and one end of a turn. */
+import { endOfTurn } from "./batch.js";
 import type { Clock } from "./clock.js";
-import { EndOfTurn } from "./end-of-turn.js";
 import { TimingWheel } from "./timing-wheel.js";
 
 const wheel = new TimingWheel();
-const endOfTurn = new EndOfTurn();
 
 /** The global is looked up through a getter each time. */
 const { performance } = globalThis;

@@ -7,15 +7,17 @@
  * B3. What all open children acknowledged is forgotten, and the log is bounded.
  */
 import { type Clock, randomId } from "../health/clock.js";
-import { frameApart } from "../protocol/codec.js";
 import type { Message } from "../protocol/messages.js";
 import { broadcastSubject } from "../protocol/subjects.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import type { ChildLink } from "./child-link.js";
-import type { NodeCore } from "./core.js";
+import type { NodeCore, Outlet } from "./core.js";
+import { frameApart } from "./frame-letter.js";
 
 /** Broadcasts kept for refilling. */
 const LOG_MAX = 1_024;
+/** So many of them before anyone looks, besides the refills, which can be forgotten. */
+const LOG_UNCHECKED = 16;
 const REFILL_MS = 200;
 const FRAME_TTL_MS = 10_000;
 
@@ -29,7 +31,7 @@ export class Broadcaster implements AlarmPort {
   readonly session: string;
   lastSentMs = -Infinity;
   readonly #core: NodeCore;
-  readonly #subject: string;
+  readonly #outlet: Outlet;
   readonly #openLinks: () => Iterable<ChildLink>;
   #seq = 0;
   /** Unacknowledged broadcasts, oldest first; the last one has number `#seq`. */
@@ -40,7 +42,7 @@ export class Broadcaster implements AlarmPort {
     this.#core = core;
     this.#openLinks = openLinks;
     this.session = randomId(core.options.random, 8);
-    this.#subject = broadcastSubject(core.options.transport, core.path);
+    this.#outlet = core.outlet(broadcastSubject(core.options.transport, core.path));
   }
 
   get clock(): Clock {
@@ -54,7 +56,7 @@ export class Broadcaster implements AlarmPort {
 
   /** Whether another sequenced broadcast can be kept for refilling. */
   get hasRoom(): boolean {
-    this.#forgetAcknowledged();
+    if (this.#log.length >= LOG_UNCHECKED) this.#forgetAcknowledged();
     return this.#log.length < LOG_MAX;
   }
 
@@ -84,7 +86,7 @@ export class Broadcaster implements AlarmPort {
 
   #write(message: Message, ttlMs: number): void {
     this.lastSentMs = this.#core.now();
-    this.#core.publish(this.#subject, frameApart([message], this.session), ttlMs);
+    this.#core.publish(this.#outlet, frameApart([message], this.session), ttlMs);
   }
 
   /** Sends each child that is behind the oldest broadcast that it misses, unless that was sent only just now. */

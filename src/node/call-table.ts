@@ -39,8 +39,6 @@ export interface CallTablePort {
 
 class Entry {
   readonly call: OutgoingCall;
-  /** Who waits for it: usually one, several when the same key was given at the same time. */
-  readonly callers: OutgoingCall[];
   state: CommandState = "queued";
   cancelTimer: Timer | null = null;
   /** Cancels sent so far. */
@@ -49,10 +47,37 @@ class Entry {
   mayHaveBegun = false;
   /** It was sent in an earlier session to the executor that we have: an answer may be lost. */
   wasSentBefore = false;
+  /** Who waits for it, when the same key was given several times at the same time; null for whoever gave it first. */
+  #callers: OutgoingCall[] | null = null;
 
   constructor(call: OutgoingCall) {
     this.call = call;
-    this.callers = [call];
+  }
+
+  get callers(): readonly OutgoingCall[] {
+    return this.#callers ?? [this.call];
+  }
+
+  get isShared(): boolean {
+    return this.#callers !== null && this.#callers.length > 1;
+  }
+
+  join(call: OutgoingCall): void {
+    this.#callers = [...this.callers, call];
+  }
+
+  part(call: OutgoingCall): void {
+    this.#callers = this.callers.filter((caller) => caller !== call);
+  }
+
+  sent(): void {
+    if (this.#callers === null) this.call.sink.sent?.();
+    else for (const { sink } of this.#callers) sink.sent?.();
+  }
+
+  settle(outcome: Outcome): void {
+    if (this.#callers === null) this.call.sink.settle(outcome, this.call.id);
+    else for (const { sink, id } of this.#callers) sink.settle(outcome, id);
   }
 }
 
@@ -98,7 +123,8 @@ export class CallTable implements AlarmPort {
     }
     if (this.hasCredit) return this.#send(this.#newEntry(call));
     if (this.#queue.size >= this.#port.queueMax) {
-      return call.sink.settle(refused("OVERLOADED", `${this.#queue.size} calls already wait for this link`));
+      const why = `${this.#queue.size} calls already wait for this link`;
+      return call.sink.settle(refused("OVERLOADED", why), call.id);
     }
     this.#newEntry(call);
     this.#queue.add(call.id);
@@ -120,14 +146,14 @@ export class CallTable implements AlarmPort {
     if (entry === undefined || entry.state === "cancelling") return;
     const caller = callerOf(entry, sink);
     if (caller === undefined) return;
-    if (entry.callers.length > 1) return this.#part(entry, caller, CANCELLED);
+    if (entry.isShared) return this.#part(entry, caller, CANCELLED);
     const state = this.#advance(entry, "command.cancel");
     if (state === "cancelling") this.#repeatCancel(entry);
     else this.#settle(entry, uncompleted("cancelled", "CANCELLED", "cancelled before it was sent"));
   }
 
   progress(id: string, value: Uint8Array): void {
-    for (const { sink } of this.#entries.get(id)?.callers ?? []) sink.progress(value);
+    for (const { sink } of this.#entries.get(id)?.callers ?? []) sink.progress(value, id);
   }
 
   /** The executor's answer. Answers for unknown calls are late duplicates. */
@@ -202,20 +228,20 @@ export class CallTable implements AlarmPort {
   }
 
   #join(entry: Entry, call: OutgoingCall): void {
-    entry.callers.push(call);
+    entry.join(call);
     this.#alarm.coverUntil(call.deadlineAtMs);
   }
 
   /** A caller gets its outcome. */
   #part(entry: Entry, caller: OutgoingCall, outcome: Outcome): void {
-    entry.callers.splice(entry.callers.indexOf(caller), 1);
-    caller.sink.settle(outcome);
+    entry.part(caller);
+    caller.sink.settle(outcome, caller.id);
   }
 
   /** Ends what has expired, for the alarm. */
   wake(nowMs: number): number {
     for (const entry of this.#entries.values()) {
-      for (const caller of entry.callers.slice()) {
+      for (const caller of entry.callers) {
         if (caller.deadlineAtMs <= nowMs) this.#expire(entry, caller);
       }
     }
@@ -227,7 +253,7 @@ export class CallTable implements AlarmPort {
   }
 
   #expire(entry: Entry, caller: OutgoingCall): void {
-    if (entry.callers.length > 1) return this.#part(entry, caller, EXPIRED);
+    if (entry.isShared) return this.#part(entry, caller, EXPIRED);
     const wasSent = entry.state === "sent";
     const state = this.#advance(entry, "command.expired");
     if (wasSent && this.#open) this.#port.transmitCancel(entry.call.id);
@@ -307,7 +333,7 @@ export class CallTable implements AlarmPort {
   #markSent(entry: Entry): void {
     this.#advance(entry, "command.sent");
     this.#sent++;
-    for (const { sink } of entry.callers) sink.sent?.();
+    entry.sent();
   }
 
   #advance(entry: Entry, event: CommandEventType): CommandState {
@@ -316,11 +342,11 @@ export class CallTable implements AlarmPort {
   }
 
   #settle(entry: Entry, outcome: Outcome): void {
-    const { call, callers } = entry;
+    const { call } = entry;
     if (!this.#entries.delete(call.id)) return;
     if (this.#queue.size > 0) this.#queue.delete(call.id);
     if (entry.cancelTimer !== null) this.#port.clock.clearTimeout(entry.cancelTimer);
-    for (const { sink } of callers) sink.settle(outcome);
+    entry.settle(outcome);
   }
 }
 

@@ -6,17 +6,13 @@ import type { CommandErrorCode } from "../errors.js";
 import type { Meta } from "../protocol/messages.js";
 import { UNDEFINED_PAYLOAD } from "../protocol/payload.js";
 
-/** One call as it arrives at an executor or relay. */
+/** What a call says to its executor, as the message has it that brought it. */
 export interface Call {
-  /** Made once by the caller, unchanged over hops and retries. */
-  readonly id: string;
   readonly name: string;
   readonly input: Uint8Array;
-  /** Time left at arrival, milliseconds. */
-  readonly deadlineMs: number;
   readonly meta: Meta | null;
-  /** It is to run only where a certain document of the parent is. @default false */
-  readonly needsDocument?: boolean;
+  /** It is to run only where at least this version of the parent's document is. @default 0 */
+  readonly minSyncVersion?: number;
 }
 
 /** How a call ended, in the form in which it travels. */
@@ -35,16 +31,46 @@ export const TEXT_LENGTH_MAX = 1_000;
 
 const CODE_LENGTH_MAX = 64;
 
-/** Where a call's answers go. `settle` is called exactly once, `progress` any number of times before. */
+/** Where the answers of calls go, given with their ids. `settle` is called exactly once, `progress` any number of times before. */
 export interface CallSink {
   /** The call was sent, or sent again. */
   sent?(): void;
-  progress(value: Uint8Array): void;
-  settle(outcome: Outcome): void;
+  progress(value: Uint8Array, id: string): void;
+  settle(outcome: Outcome, id: string): void;
+}
+
+/** Thousands of them are kept, and an output is all that tells them apart. */
+class Completion implements Outcome {
+  readonly output: Uint8Array;
+
+  constructor(output: Uint8Array) {
+    this.output = output;
+  }
+
+  get status(): "completed" {
+    return "completed";
+  }
+
+  get code(): "" {
+    return "";
+  }
+
+  get message(): "" {
+    return "";
+  }
+
+  get handlerCode(): "" {
+    return "";
+  }
 }
 
 export function completed(output: Uint8Array): Outcome {
-  return { status: "completed", code: "", message: "", handlerCode: "", output };
+  return new Completion(output);
+}
+
+/** With an output of its own: an answer is a view of all that came with it. */
+export function copyOutcome({ status, code, message, handlerCode, output }: Outcome): Outcome {
+  return { status, code, message, handlerCode, output: new Uint8Array(output) };
 }
 
 export function uncompleted(

@@ -3,7 +3,7 @@ import { type CommandError, InvalidOptionError, NodeEndedError, WrongStateError 
 import { assertPath } from "../protocol/path.js";
 import type { CallSink } from "./call.js";
 import type { OutgoingCall } from "./call-table.js";
-import { toCommandRun } from "./child-link.js";
+import { type ChildLink, toCommandRun } from "./child-link.js";
 import type { NodeCore } from "./core.js";
 import {
   type CommandOptions,
@@ -60,25 +60,27 @@ export class Caller implements DispatchPort {
     input?: unknown,
     options: FanOutOptions = {},
   ): FanOut<Output> {
-    const ids = targets === "*" ? Array.from(this.#runtime.children.attached(), ({ id }) => id) : targets;
+    const links = targets === "*" ? this.#runtime.children.attached() : [];
+    const ids = targets === "*" ? links.map(({ id }) => id) : targets;
     const needed = completionsNeeded(options.until, targets === "*" ? Infinity : ids.length);
     const call = prepareCall(this.core, ids[0] ?? "", name, input, options);
     this.#requireStarted();
     if (targets !== "*") for (const target of ids) assertPath("targets", target);
-    const isBroadcast = targets === "*" && this.#canBroadcast(call, ids.length);
-    const port = isBroadcast ? this.#broadcastPort() : this;
-    const broadcastId = isBroadcast ? this.core.newCallId() : null;
+    const isBroadcast = targets === "*" && this.#canBroadcast(call, links);
+    // Targets behind one child share links on the way, so each call needs an id of its own; one broadcast has one.
+    const commandId = isBroadcast ? this.core.newCallId() : null;
+    const paths = targets === "*" ? ids : [...new Set(ids)];
     return runFanOut({
       name,
       path: this.core.path,
-      targets: targets === "*" ? ids : [...new Set(ids)],
+      targets: paths.length,
       needed,
       signal: options.signal,
-      // Targets behind one child share links on the way, so each call needs an id of its own; one broadcast has one.
-      call: (target, done) => {
-        const id = broadcastId ?? this.core.newCallId();
-        return new Dispatch(port, call, target, id, new OutcomeTaker(this, done));
+      calls: (done) => {
+        const taker = new OutcomeTaker(this, done);
+        return paths.map((path) => new Dispatch(this, call, path, commandId ?? this.core.newCallId(), taker));
       },
+      start: isBroadcast ? this.#broadcastTo(links) : (dispatch) => dispatch.start(),
     });
   }
 
@@ -121,28 +123,22 @@ export class Caller implements DispatchPort {
    * One publish instead of one for each child: only if the children that are meant are those that are there. A process
    * that was replaced or taken for dead hears it too until it knows, so the command must bear being run twice.
    */
-  #canBroadcast({ idempotent }: PreparedCall, targets: number): boolean {
+  #canBroadcast({ idempotent }: PreparedCall, links: readonly ChildLink[]): boolean {
     const { children } = this.#runtime;
-    if (!idempotent || targets < 2 || !children.isSettled() || !children.broadcaster.hasRoom) return false;
-    for (const link of children.attached()) if (!link.calls.hasCredit) return false;
-    return true;
+    if (!idempotent || links.length < 2 || !children.isSettled() || !children.broadcaster.hasRoom) return false;
+    return links.every(({ calls }) => calls.hasCredit);
   }
 
-  /** Hands the first call of each target to its link as sent, and publishes once for all of them. */
-  #broadcastPort(): DispatchPort {
-    const { core } = this;
-    const { children } = this.#runtime;
-    const started = new Set<string>();
-    return {
-      core,
-      submit: (call, target) => {
-        const link = children.get(target);
-        if (started.has(target) || link === undefined) return this.submit(call, target);
-        started.add(target);
-        link.calls.submitSent(call, { mayRunElsewhere: link.hasHadOthers });
-        if (started.size === 1) children.broadcaster.send(toCommandRun(call, core));
-      },
-      cancel: (id, target, sink) => this.cancel(id, target, sink),
+  /** Hands each call to its link as sent, and publishes once for all of them. What is sent again goes to one child alone. */
+  #broadcastTo(links: readonly ChildLink[]): (dispatch: Dispatch, place: number) => void {
+    const { broadcaster } = this.#runtime.children;
+    let isPublished = false;
+    return (dispatch, place) => {
+      const link = links[place] as ChildLink;
+      dispatch.startSent();
+      link.calls.submitSent(dispatch, { mayRunElsewhere: link.hasHadOthers });
+      if (!isPublished) broadcaster.send(toCommandRun(dispatch, this.core));
+      isPublished = true;
     };
   }
 

@@ -3,22 +3,28 @@
  *
  * H1. Sequenced messages are delivered in order and once; unsequenced ones as they come, possibly never or twice.
  * H2. What one turn of the event loop sends leaves in as few frames as the transport's maximum allows.
- * H3. Only the oldest unacknowledged message is retransmitted, with backoff, and once after a reconnect; then, with each
- *     acknowledgement that names a further gap, twice as many as before.
+ * H3. What was lost is repeated; see `RetransmittingSender`.
  * H4. What waits for an acknowledgement is bounded: beyond it the session ends.
  * H5. Between peers of one thread nothing is lost: what was written is taken for acknowledged once the turn is over, and is
  *     neither acknowledged nor repeated, but for questions for a sign of life. Only new credit is still told.
  * H6. After `close` nothing is sent or delivered and no timer is left.
  */
-import { estimateBytes, FRAME_OVERHEAD_BYTES, type Outgoing } from "../protocol/codec.js";
+import { estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
 import { type Clock, NEVER_MS } from "../health/clock.js";
+import { endOfJob } from "../health/batch.js";
 import { rethrowLater } from "../health/rethrow-later.js";
 import { UNSEQUENCED } from "../protocol/layouts.js";
 import type { Frame, Message, UnknownMessage } from "../protocol/messages.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
-import { Arrivals } from "./arrivals.js";
+import { FrameLetter } from "./frame-letter.js";
 import { SequenceReceiver, type SequencePort } from "./sequence.js";
-import { Unacknowledged } from "./unacknowledged.js";
+import {
+  LocalSender,
+  QUESTIONS,
+  RetransmittingSender,
+  type SequenceSender,
+  type SequenceSenderPort,
+} from "./sequence-sender.js";
 
 /** One end of a link: who sends and receives over its channel. */
 export interface ChannelPort {
@@ -28,7 +34,7 @@ export interface ChannelPort {
   readonly isLocal: boolean;
   /** The message that carries a bare acknowledgement. */
   readonly ackKind: "ack.frame" | "heartbeat.ack";
-  publish(frame: Outgoing, ttlMs: number): void;
+  publish(frame: FrameLetter, ttlMs: number): void;
   deliver(message: Message | UnknownMessage): void;
   /** A message is not acted upon. */
   drop(reason: string): void;
@@ -55,26 +61,14 @@ const FLUSH_MESSAGES_MIN = 64;
 const FLUSH_MESSAGES_MAX = 256;
 /** Less than the time after which the peer repeats what was not acknowledged. */
 const ACK_DELAY_MS = 50;
-const RETRANSMIT_MIN_MS = 200;
-const RETRANSMIT_MAX_MS = 5_000;
-/** Messages that are sent again at once while a gap is being filled. */
-const RETRANSMITTED_MAX = 64;
 /** How long a frame with sequenced messages is worth sending late; afterwards retransmission serves better. */
 const FRAME_TTL_MS = 10_000;
-/** Messages that wait for an acknowledgement. Credit, and the bound of reports, keep an honest peer far below it. */
-const UNACKED_MAX = 65_536;
 
 /** What all channels share that carry nothing in sequence; never written to. */
 const UNUSED = new SequenceReceiver(0);
-const NOTHING_UNACKNOWLEDGED = new Unacknowledged();
 const NOTHING_OUTGOING: Message[] = [];
 
-const arrivals = new Arrivals();
-
-/** Sent in sequence they ask for a sign of life. */
-const QUESTIONS: ReadonlySet<string> = new Set<Message["kind"]>(["ack.frame", "heartbeat.ack"]);
-
-export class Channel implements AlarmPort, SequencePort {
+export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
   readonly session: string;
   /** When we last sent anything, for heartbeat suppression. */
   lastSentMs = NEVER_MS;
@@ -84,25 +78,19 @@ export class Channel implements AlarmPort, SequencePort {
   readonly #port: ChannelPort;
   #unicast = UNUSED;
   #broadcast = UNUSED;
-  #nextSeq = 1;
-  #unacked = NOTHING_UNACKNOWLEDGED;
+  /** Made for the first message in sequence. */
+  #sender: SequenceSender | null = null;
   #outgoing = NOTHING_OUTGOING;
   #flushScheduled = false;
   /** Made for the first message that is to be acknowledged. */
   #alarm: Alarm | null = null;
   /** When a bare acknowledgement is due; null while none is owed. */
   #ackAtMs: number | null = null;
-  /** When the oldest unacknowledged message is due again; null while none was written. */
-  #retransmitAtMs: number | null = null;
-  #retransmitMs = RETRANSMIT_MIN_MS;
-  /** While recovering from a loss: the last number sent before it was noticed. */
-  #recoverUntil = 0;
-  /** While recovering: messages that are sent again at once. */
-  #recoverCount = 1;
   #closed = false;
   #isOverrun = false;
   /** The peer has spoken in this session: it holds to it. */
   #isConfirmed = false;
+  #onEnd: (() => void) | null = null;
   /** Calls that we take in all, as the peer was told last. */
   #creditTold = 0;
 
@@ -124,22 +112,21 @@ export class Channel implements AlarmPort, SequencePort {
 
   /** Number of the last sequenced message sent; 0 before the first. */
   get sentSeq(): number {
-    return this.#nextSeq - 1;
+    return this.#sender?.sentSeq ?? 0;
   }
 
   /** The peer has acknowledged all messages up to this number. */
   get acknowledgedSeq(): number {
-    return (this.#unacked.oldest?.seq ?? this.#nextSeq) - 1;
+    return this.#sender?.acknowledgedSeq ?? 0;
   }
 
   /** Sends by the end of this turn. `sequenced` overrides what the kind does by default. */
   send(message: Message, sequenced = !UNSEQUENCED.has(message.kind)): void {
     if (this.#closed) return;
     if (sequenced) {
-      if (this.#unacked.size >= UNACKED_MAX) return this.#overrun();
-      message.seq = this.#nextSeq++;
-      if (this.#unacked === NOTHING_UNACKNOWLEDGED) this.#unacked = new Unacknowledged();
-      this.#unacked.push(message);
+      const sender = (this.#sender ??= this.#newSender());
+      if (!sender.hasRoom) return this.#overrun();
+      sender.take(message);
     }
     this.#enqueue(message);
   }
@@ -148,7 +135,7 @@ export class Channel implements AlarmPort, SequencePort {
   sendAlone(message: Message): void {
     if (this.#closed) return;
     if (this.#outgoing.length > 0) this.#enqueue(message);
-    else this.#write([message], false);
+    else this.#write([message]);
   }
 
   /** Sends a message that carries its own place in another sequence: the refill of a broadcast. */
@@ -161,7 +148,7 @@ export class Channel implements AlarmPort, SequencePort {
     this.#isConfirmed = true;
     this.#holdAnswers();
     try {
-      this.#takeAck(frame.ack);
+      this.#sender?.acknowledge(frame.ack);
       this.peerCredit = Math.max(this.peerCredit, frame.credit);
       this.#port.onHeader(frame);
       for (const message of frame.messages) this.#handle(message);
@@ -193,42 +180,27 @@ export class Channel implements AlarmPort, SequencePort {
 
   /** The transport is back: what was sent into the outage may be lost. */
   reconnected(): void {
-    if (this.#unacked.size === 0 || this.#closed) return;
-    this.#retransmitMs = RETRANSMIT_MIN_MS;
-    this.#startRecovery();
+    if (!this.#closed) this.#sender?.reconnected();
   }
 
   /** Asks the peer for a sign of life: sends, or repeats, an empty message that it has to acknowledge. */
   probe(): void {
     const { ackKind } = this.#port;
-    const { latest } = this.#unacked;
+    const latest = this.#sender?.latest ?? null;
     if (latest?.kind === ackKind) this.#enqueue(latest);
     else this.send({ kind: ackKind, seq: 0 }, true);
-  }
-
-  /** The turn is over in which this was written to a peer of our thread. Questions wait for its answer. */
-  arrived(seq: number): void {
-    for (let { oldest } = this.#unacked; oldest !== null && oldest.seq <= seq; { oldest } = this.#unacked) {
-      if (QUESTIONS.has(oldest.kind)) return;
-      this.#unacked.acknowledge(oldest.seq);
-    }
-  }
-
-  /** Whether everything sent was acknowledged. */
-  isDrained(): boolean {
-    return this.#unacked.size === 0 && this.#outgoing.length === 0;
   }
 
   /** Writes what is waiting without waiting for the end of the turn. */
   flush(): void {
     this.#flushScheduled = false;
     if (this.#closed) return;
-    while (this.#outgoing.length > 0) this.#writeFrame();
+    while (this.#outgoing.length > 0) this.#write(this.#takeBatch());
   }
 
   close(): void {
     this.#closed = true;
-    this.#unacked.clear();
+    this.#sender?.close();
     this.#outgoing = NOTHING_OUTGOING;
     this.#alarm?.stop();
   }
@@ -249,40 +221,39 @@ export class Channel implements AlarmPort, SequencePort {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     // Alone, a message gains nothing by waiting for the turn's end; in company, waiting makes one frame of many.
-    if (this.#unacked.size <= 1 && !this.#port.isBusy()) queueMicrotask(() => this.flush());
-    else this.clock.defer(() => this.flush());
+    const flush = (this.#onEnd ??= () => this.flush());
+    if (this.#underWay <= 1 && !this.#port.isBusy()) endOfJob.add(flush);
+    else this.clock.defer(flush);
+  }
+
+  /** Messages that the peer has not acknowledged. */
+  get #underWay(): number {
+    return this.sentSeq - this.acknowledgedSeq;
   }
 
   /** Half of what is under way: each frame costs the server and both ends a wake-up, and a few of them keep all three busy. */
   #fullFrame(): number {
-    return Math.min(FLUSH_MESSAGES_MAX, Math.max(FLUSH_MESSAGES_MIN, this.#unacked.size >>> 1));
+    return Math.min(FLUSH_MESSAGES_MAX, Math.max(FLUSH_MESSAGES_MIN, this.#underWay >>> 1));
   }
 
-  #writeFrame(): void {
-    const messages = this.#takeBatch();
-    this.#write(
-      messages,
-      messages.some((message) => message.seq !== 0),
-    );
-  }
-
-  #write(messages: readonly Message[], sequenced: boolean): void {
+  #write(messages: readonly Message[]): void {
     const frame = this.#frame(messages);
     this.lastSentMs = this.clock.now();
     this.#ackAtMs = null;
-    if (sequenced) this.#expectAck();
-    this.#port.publish(frame, sequenced ? FRAME_TTL_MS : 0);
+    const lastSeq = lastOf(messages);
+    if (lastSeq > 0) this.#sender?.written(lastSeq);
+    this.#port.publish(frame, lastSeq === 0 ? 0 : FRAME_TTL_MS);
   }
 
-  #frame(messages: readonly Message[]): Outgoing {
-    return {
+  #frame(messages: readonly Message[]): FrameLetter {
+    const header = {
       version: this.#version,
       session: this.session,
       ack: this.#unicast.received,
       broadcastAck: this.#broadcast.received,
       credit: (this.#creditTold = this.#port.credit()),
-      messages,
     };
+    return new FrameLetter(header, messages);
   }
 
   /** As many waiting messages as fit into one frame, at least one. */
@@ -332,46 +303,13 @@ export class Channel implements AlarmPort, SequencePort {
     return this.#broadcast === UNUSED ? (this.#broadcast = new SequenceReceiver(0)) : this.#broadcast;
   }
 
-  #takeAck(ack: number): void {
-    if (!this.#unacked.acknowledge(ack)) return;
-    this.#retransmitMs = RETRANSMIT_MIN_MS;
-    this.#retransmitAtMs = null;
-    if (this.#unacked.size === 0) return;
-    if (ack < this.#recoverUntil) this.#fillGap();
-    else this.#awaitAck();
+  #newSender(): SequenceSender {
+    return this.#port.isLocal ? new LocalSender(this) : new RetransmittingSender(this);
   }
 
-  /** A partial acknowledgement names the next gap, which may be all of a large frame: it is filled in a few round trips. */
-  #fillGap(): void {
-    this.#recoverCount = Math.min(RETRANSMITTED_MAX, 2 * this.#recoverCount);
-    this.#retransmit();
-  }
-
-  #expectAck(): void {
-    if (!this.#port.isLocal) return this.#awaitAck();
-    // What goes on waiting did not fit into the frame.
-    const unwritten = this.#outgoing.find(({ seq }) => seq > 0);
-    arrivals.note(this, unwritten === undefined ? this.sentSeq : unwritten.seq - 1);
-  }
-
-  #startRecovery(): void {
-    this.#recoverUntil = this.#nextSeq - 1;
-    this.#recoverCount = 1;
-    this.#retransmit();
-  }
-
-  #retransmit(): void {
-    if (this.#closed) return;
-    this.#retransmitAtMs = null;
-    for (const message of this.#unacked.first(this.#recoverCount)) {
-      if (message.seq <= this.#recoverUntil) this.#enqueue(message);
-    }
-  }
-
-  #awaitAck(): void {
-    if (this.#port.isLocal || this.#retransmitAtMs !== null || this.#unacked.size === 0) return;
-    this.#retransmitAtMs = this.clock.now() + this.#retransmitMs;
-    this.#wakeAt(this.#retransmitAtMs);
+  /** Of the sender. */
+  repeat(message: Message): void {
+    this.#enqueue(message);
   }
 
   #oweAck(): void {
@@ -384,7 +322,7 @@ export class Channel implements AlarmPort, SequencePort {
    */
   #awaitAnswer(): void {
     if (this.#port.isLocal) this.#releaseAnswers();
-    if (this.#ackAtMs !== null && this.#outgoing.length === 0 && !this.#closed) this.#wakeAt(this.#ackAtMs);
+    if (this.#ackAtMs !== null && this.#outgoing.length === 0 && !this.#closed) this.wakeAt(this.#ackAtMs);
   }
 
   /** While a frame of a peer in our thread is handled, what that brings about waits for its end. */
@@ -400,7 +338,7 @@ export class Channel implements AlarmPort, SequencePort {
     if (!this.#closed && this.#port.credit() > this.#creditTold) this.#oweAck();
   }
 
-  #wakeAt(atMs: number): void {
+  wakeAt(atMs: number): void {
     this.#alarm ??= new Alarm(this);
     this.#alarm.coverUntil(atMs);
   }
@@ -411,11 +349,14 @@ export class Channel implements AlarmPort, SequencePort {
       this.#ackAtMs = null;
       this.acknowledge();
     }
-    if (this.#retransmitAtMs !== null && nowMs >= this.#retransmitAtMs) {
-      this.#retransmitAtMs = null;
-      this.#retransmitMs = Math.min(RETRANSMIT_MAX_MS, this.#retransmitMs * 2);
-      this.#startRecovery();
-    }
-    return Math.min(this.#ackAtMs ?? Infinity, this.#retransmitAtMs ?? Infinity);
+    const againAtMs = this.#sender?.wake(nowMs) ?? Infinity;
+    return Math.min(this.#ackAtMs ?? Infinity, againAtMs);
   }
+}
+
+/** The last number in sequence; a negative one if there are none but of broadcasts, and 0 for none at all. */
+function lastOf(messages: readonly Message[]): number {
+  let last = 0;
+  for (const { seq } of messages) if (seq > last || last === 0) last = seq;
+  return last;
 }

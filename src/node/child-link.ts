@@ -16,12 +16,12 @@ import type { Epoch } from "../../machines/epoch.js";
 import { type LinkEventType, type LinkState, linkTable } from "../../machines/link.js";
 import { NO_TAKEOVERS } from "../../machines/takeover-limit.js";
 import { type Clock, NEVER_MS } from "../health/clock.js";
-import type { Outgoing } from "../protocol/codec.js";
 import type { CommandRun, Frame, Message, Meta, StatusReport, UnknownMessage } from "../protocol/messages.js";
 import { downSubject } from "../protocol/subjects.js";
 import { CallTable, type CallTablePort, type OutgoingCall } from "./call-table.js";
 import { Channel, type ChannelPort } from "./channel.js";
-import { type NodeCore, UNJUDGED } from "./core.js";
+import { type NodeCore, type Outlet, UNJUDGED } from "./core.js";
+import type { FrameLetter } from "./frame-letter.js";
 import { type Report, sharedReport } from "./shared-report.js";
 
 /** A session offered to a process that announced itself; it counts only once that process uses it. */
@@ -105,7 +105,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   /** The process that was last given calls. */
   #callsBoot = "";
   readonly #port: ChildLinkPort;
-  readonly #subject: string;
+  readonly #outlet: Outlet;
 
   constructor(port: ChildLinkPort, id: string, options: { readonly critical: boolean; readonly listed: boolean }) {
     this.#port = port;
@@ -113,7 +113,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
     this.path = `${port.core.path}.${id}`;
     this.critical = options.critical;
     this.listed = options.listed;
-    this.#subject = downSubject(port.core.options.transport, this.path);
+    this.#outlet = port.core.outlet(downSubject(port.core.options.transport, this.path));
   }
 
   /** A session is open, whether or not its subtree is ready. */
@@ -217,7 +217,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   noteHeard(): void {
     if (this.detector === null) return;
     const { core } = this.#port;
-    heard(this.detector, core.now(), core.options.failureDetector);
+    if (!this.isLocal) heard(this.detector, core.now(), core.options.failureDetector);
     if (this.state === "suspect") this.apply("child.heard");
   }
 
@@ -298,8 +298,8 @@ export class ChildLink implements ChannelPort, CallTablePort {
     return this.#port.core.options.linkQueueMax;
   }
 
-  publish(frame: Outgoing, ttlMs: number): void {
-    this.#port.core.publish(this.#subject, frame, ttlMs);
+  publish(frame: FrameLetter, ttlMs: number): void {
+    this.#port.core.publish(this.#outlet, frame, ttlMs);
   }
 
   deliver(message: Message | UnknownMessage): void {

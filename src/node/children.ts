@@ -11,7 +11,7 @@ import type { LinkState } from "../../machines/link.js";
 import { isTakeoverAllowed, noteTakeover } from "../../machines/takeover-limit.js";
 import { type ChildCounts, NO_CHILDREN } from "../../machines/thresholds.js";
 import { randomId } from "../health/clock.js";
-import { type Decoded, frameApart } from "../protocol/codec.js";
+import type { Decoded } from "../protocol/codec.js";
 import {
   type DownMessage,
   type ErrorDuplicate,
@@ -29,7 +29,7 @@ import { Broadcaster } from "./broadcaster.js";
 import { ChildLink, type ChildLinkPort, type Offer } from "./child-link.js";
 import { ChildTally } from "./child-tally.js";
 import type { NodeCore } from "./core.js";
-import { type Carried, decodeCarried } from "./frame-letter.js";
+import { type Carried, decodeCarried, frameApart } from "./frame-letter.js";
 import { RateLimit } from "./rate-limit.js";
 
 export interface ChildrenPort {
@@ -139,8 +139,10 @@ export class Children implements ChildLinkPort {
     for (const link of this.#links.values()) if (link.isOpen) yield link;
   }
 
-  *attached(): Generator<ChildLink> {
-    for (const link of this.#links.values()) if (link.isAttached) yield link;
+  attached(): readonly ChildLink[] {
+    const attached: ChildLink[] = [];
+    for (const link of this.#links.values()) if (link.isAttached) attached.push(link);
+    return attached;
   }
 
   /** Whether nobody is between an offer and readiness, so that a broadcast reaches exactly the attached children. */
@@ -181,7 +183,7 @@ export class Children implements ChildLinkPort {
   /** Asks whoever is there to announce itself. */
   probe(): void {
     const subject = broadcastSubject(this.core.options.transport, this.core.path);
-    this.core.publish(subject, frameApart([this.#probeMessage()]));
+    this.core.publish(this.core.outlet(subject), frameApart([this.#probeMessage()]));
   }
 
   /** A child takes leave: acknowledges everything up to that, now and whenever it asks again. */
@@ -501,7 +503,8 @@ export class Children implements ChildLinkPort {
   /** Tells one child something outside the present session. */
   #tell(id: string, message: DownMessage, { session = "", ack = 0 } = {}): void {
     const { transport } = this.core.options;
-    this.core.publish(downSubject(transport, `${this.core.path}.${id}`), frameApart([message], session, ack));
+    const outlet = this.core.outlet(downSubject(transport, `${this.core.path}.${id}`));
+    this.core.publish(outlet, frameApart([message], session, ack));
   }
 }
 

@@ -2,7 +2,7 @@
 import { estimateBytes } from "../protocol/codec.js";
 import { type CommandRun, STATUSES, type UpMessage } from "../protocol/messages.js";
 import { splitTarget } from "../protocol/path.js";
-import type { Call, CallSink, Outcome } from "./call.js";
+import type { CallSink, Outcome } from "./call.js";
 import { refused, uncompleted } from "./call.js";
 import type { OutgoingCall } from "./call-table.js";
 import { type ChildLink, toCommandRun } from "./child-link.js";
@@ -32,6 +32,7 @@ export class CommandRouter {
   readonly #relayed = new Registry<Relayed>();
   readonly #memory: RelayMemory;
   readonly #parking: Parking;
+  readonly #answers: CallSink;
   /** Who waits until everything passed on was answered. */
   #idle: (() => void)[] = [];
   /** Counts the sessions with the parent. */
@@ -45,6 +46,7 @@ export class CommandRouter {
     this.#synchronizer = port.synchronizer;
     this.#memory = new RelayMemory(port.core.options.outcomesMax, port.core.options.outcomesMaxBytes);
     this.#parking = new Parking(port.core, port.synchronizer);
+    this.#answers = new AnswersUp(port);
   }
 
   /** Commands of this session that we take in all. */
@@ -64,10 +66,10 @@ export class CommandRouter {
 
   receive(message: CommandRun): void {
     this.#taken++;
-    const sink = new AnswerUp(this.#port, message.commandId);
+    const sink = this.#answers;
     if (this.#isKnown(message, sink)) return;
     const refusal = this.#port.refusal();
-    if (refusal !== null) return sink.settle(refusal);
+    if (refusal !== null) return sink.settle(refusal, message.commandId);
     const { receivedVersion } = this.#synchronizer;
     if (message.minSyncVersion <= receivedVersion) return this.#start(message, sink, message.deadlineMs);
     this.#port.uplink?.send({ kind: "status.syncRequest", seq: 0, version: receivedVersion });
@@ -107,14 +109,14 @@ export class CommandRouter {
     if (child !== undefined) return this.#submit(call, child, "");
     const { childId, rest } = splitTarget(target);
     const link = this.#port.children.get(childId);
-    if (link === undefined) return call.sink.settle(refused("UNKNOWN_CHILD", `there is no child ${childId}`));
+    if (link === undefined) return call.sink.settle(refused("UNKNOWN_CHILD", `there is no child ${childId}`), call.id);
     this.#submit(call, link, rest);
   }
 
   #submit(call: OutgoingCall, link: ChildLink, rest: string): void {
     const isComing = link.isAttached || link.state === "opening";
     if (!isComing && !call.idempotent) {
-      return call.sink.settle(refused("UNAVAILABLE", `child ${link.id} is ${link.state}`));
+      return call.sink.settle(refused("UNAVAILABLE", `child ${link.id} is ${link.state}`), call.id);
     }
     call.target = rest;
     link.calls.submit(call);
@@ -129,12 +131,12 @@ export class CommandRouter {
       return true;
     }
     const outcome = this.#memory.recall(commandId, this.#session);
-    if (outcome !== undefined) sink.settle(outcome);
+    if (outcome !== undefined) sink.settle(outcome, commandId);
     return outcome !== undefined;
   }
 
   #start(message: CommandRun, sink: CallSink, deadlineMs: number): void {
-    if (message.target === "") this.#executor.acceptNew(toCall(message, deadlineMs), sink);
+    if (message.target === "") this.#executor.acceptNew(message.commandId, message, sink, deadlineMs);
     else this.#relay(message, sink, deadlineMs);
   }
 
@@ -154,7 +156,8 @@ export class CommandRouter {
       sink: this.#relaySink(message.commandId, sink),
     };
     if (estimateBytes(toCommandRun(call, core)) > core.maxBodyBytes()) {
-      return sink.settle(refused("TOO_LARGE_FOR_HOP", `${core.path} cannot pass on a message of this size`));
+      const why = `${core.path} cannot pass on a message of this size`;
+      return sink.settle(refused("TOO_LARGE_FOR_HOP", why), message.commandId);
     }
     if (link !== undefined) this.#relayed.add(message.commandId, { link, sink: call.sink, session: this.#session });
     this.submit(call, message.target);
@@ -162,11 +165,11 @@ export class CommandRouter {
 
   #relaySink(commandId: string, sink: CallSink): CallSink {
     return {
-      progress: (value) => sink.progress(value),
+      progress: (value) => sink.progress(value, commandId),
       settle: (outcome) => {
         this.#memory.note(commandId, outcome, this.#relayed.get(commandId)?.session ?? this.#session);
         this.#relayed.delete(commandId);
-        sink.settle(outcome);
+        sink.settle(outcome, commandId);
         this.#reportIdle();
       },
     };
@@ -181,32 +184,26 @@ export class CommandRouter {
 }
 
 /** Answers go into whatever session is open when they are ready: a re-sent command is answered from the cache. */
-class AnswerUp implements CallSink {
+class AnswersUp implements CallSink {
   readonly #port: CommandRouterPort;
-  readonly #commandId: string;
 
-  constructor(port: CommandRouterPort, commandId: string) {
+  constructor(port: CommandRouterPort) {
     this.#port = port;
-    this.#commandId = commandId;
   }
 
-  progress(value: Uint8Array): void {
+  progress(value: Uint8Array, commandId: string): void {
     const { core, uplink } = this.#port;
     if (value.length > core.maxBodyBytes()) return;
-    uplink?.send({ kind: "status.progress", seq: 0, commandId: this.#commandId, value });
+    uplink?.send({ kind: "status.progress", seq: 0, commandId, value });
   }
 
-  settle(outcome: Outcome): void {
+  settle(outcome: Outcome, commandId: string): void {
     const { core, uplink } = this.#port;
-    uplink?.send(toAnswer(this.#commandId, outcome, core.maxBodyBytes()));
+    uplink?.send(toAnswer(commandId, outcome, core.maxBodyBytes()));
   }
 }
 
 const CANCELLED = uncompleted("cancelled", "CANCELLED", "cancelled by the caller");
-
-function toCall({ commandId, name, input, meta, minSyncVersion }: CommandRun, deadlineMs: number): Call {
-  return { id: commandId, name, input, deadlineMs, meta, needsDocument: minSyncVersion > 0 };
-}
 
 function toAnswer(commandId: string, outcome: Outcome, maxBytes: number): UpMessage {
   if (outcome.status === "completed" && outcome.output.length <= maxBytes) {

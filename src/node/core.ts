@@ -4,11 +4,11 @@ import { createDetector, type Detector } from "../../machines/failure-detector.j
 import { TransportClosedError } from "../errors.js";
 import { improve, worsen } from "../../machines/local-health.js";
 import { randomId } from "../health/clock.js";
-import { encodeFrame, FRAME_OVERHEAD_BYTES, type Outgoing } from "../protocol/codec.js";
-import type { Subscription } from "../transport/transport.js";
+import { encodeFrame, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
+import type { Route, Subscription } from "../transport/transport.js";
 import { CallIds } from "./call-ids.js";
 import { NodeEmitter } from "./events.js";
-import { type Carried, FrameLetter } from "./frame-letter.js";
+import type { Carried, FrameLetter } from "./frame-letter.js";
 import type { Logger, ResolvedNodeOptions } from "./options.js";
 import { Retries } from "./retries.js";
 
@@ -36,6 +36,9 @@ export interface CoreOwner {
 
 /** The detector of all links within a thread, by which nobody is judged. */
 export const UNJUDGED: Detector = createDetector(0, 0);
+
+/** A subject, or the route that a transport has for it. */
+export type Outlet = Route | string;
 
 export class NodeCore {
   readonly options: ResolvedNodeOptions;
@@ -81,24 +84,33 @@ export class NodeCore {
     this.#owner = owner;
   }
 
-  /**
-   * Publishes bytes, or a frame that nobody changes afterwards. A transport that its owner closed under a running node ends
-   * the node; it never throws into a timer.
-   */
-  publish(subject: string, message: Uint8Array | Outgoing, ttlMs = 0): void {
+  /** Where to publish frames to a subject that many go to. */
+  outlet(subject: string): Outlet {
+    return this.options.transport.route?.(subject) ?? subject;
+  }
+
+  /** Publishes a frame. A transport that its owner closed under a running node ends the node; it never throws into a timer. */
+  publish(outlet: Outlet, frame: FrameLetter, ttlMs = 0): void {
     try {
-      this.#carry(subject, message, ttlMs);
+      if (typeof outlet === "string") this.options.transport.publish(outlet, encodeFrame(frame), { ttlMs });
+      else outlet.post(frame);
     } catch (error) {
-      if (!(error instanceof TransportClosedError)) throw error;
-      this.transportClosed();
+      this.#notPublished(error);
     }
   }
 
-  #carry(subject: string, message: Uint8Array | Outgoing, ttlMs: number): void {
-    const { transport } = this.options;
-    if (message instanceof Uint8Array) transport.publish(subject, message, { ttlMs });
-    else if (transport.post !== undefined) transport.post(subject, new FrameLetter(message));
-    else transport.publish(subject, encodeFrame(message), { ttlMs });
+  /** As `publish`, of what is no frame. */
+  publishBytes(subject: string, bytes: Uint8Array, ttlMs: number): void {
+    try {
+      this.options.transport.publish(subject, bytes, { ttlMs });
+    } catch (error) {
+      this.#notPublished(error);
+    }
+  }
+
+  #notPublished(error: unknown): void {
+    if (!(error instanceof TransportClosedError)) throw error;
+    this.transportClosed();
   }
 
   /** Listens to frames. */

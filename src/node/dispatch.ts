@@ -248,6 +248,11 @@ export class Dispatch implements OutgoingCall, CallSink {
     this.#submit();
   }
 
+  /** As `start`, when whoever made it hands it to its link. */
+  startSent(): void {
+    this.#isStarted = true;
+  }
+
   /** The caller has gone; the executor is told, but not waited for. */
   abort(): void {
     if (this.#isDone) return;
@@ -332,7 +337,7 @@ export class Dispatch implements OutgoingCall, CallSink {
     try {
       value = decodePayload(outcome.output, "result");
     } catch {
-      return this.#fail({ ...outcome, code: "RESULT_NOT_SENDABLE", message: "garbled result" }, "failed");
+      return this.#fail(uncompleted("failed", "RESULT_NOT_SENDABLE", "garbled result"), "failed");
     }
     this.#taker.completed(value, this);
   }

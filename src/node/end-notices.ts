@@ -112,7 +112,7 @@ export class EndNotices {
   #publish({ path, notice, atMs }: Omit<Told, "next">, nowMs: number): void {
     const { transport } = this.#core.options;
     const bytes = encodeEndNotice({ ...notice, ageMs: nowMs - atMs });
-    this.#core.publish(endSubject(transport, path), bytes, NOTICE_TTL_MS);
+    this.#core.publishBytes(endSubject(transport, path), bytes, NOTICE_TTL_MS);
   }
 
   #schedule(): void {

@@ -49,6 +49,7 @@ export interface ExecutorPort {
 
 /** One accepted call, and what its handler knows of it. */
 class Entry implements Invocation {
+  readonly id: string;
   readonly call: Call;
   readonly handler: PreparedHandler;
   readonly deadlineAtMs: number;
@@ -60,16 +61,13 @@ class Entry implements Invocation {
   /** Why the handler is to stop; null while it is not. */
   #abortReason: DOMException | null = null;
 
-  constructor(call: Call, handler: PreparedHandler, sink: CallSink, clock: Clock, deadlineAtMs: number) {
+  constructor(id: string, call: Call, accepted: Pick<Entry, "handler" | "sink" | "deadlineAtMs">, clock: Clock) {
+    this.id = id;
     this.call = call;
-    this.handler = handler;
-    this.sink = sink;
-    this.deadlineAtMs = deadlineAtMs;
+    this.handler = accepted.handler;
+    this.sink = accepted.sink;
+    this.deadlineAtMs = accepted.deadlineAtMs;
     this.#clock = clock;
-  }
-
-  get id(): string {
-    return this.call.id;
   }
 
   get name(): string {
@@ -94,7 +92,7 @@ class Entry implements Invocation {
 
   progress(value: unknown): void {
     const bytes = encodePayload(value, "progress");
-    if (this.state === "running") this.sink.progress(bytes);
+    if (this.state === "running") this.sink.progress(bytes, this.id);
   }
 
   abort(why: string): void {
@@ -150,22 +148,23 @@ export class Executor implements AlarmPort {
   }
 
   /** Takes a call, or answers it at once: from the cache, or because it cannot be taken. */
-  accept(call: Call, sink: CallSink): void {
-    if (!this.rejoin(call.id, sink)) this.acceptNew(call, sink);
+  accept(id: string, call: Call & { readonly deadlineMs: number }, sink: CallSink): void {
+    if (!this.rejoin(id, sink)) this.acceptNew(id, call, sink, call.deadlineMs);
   }
 
-  /** Takes a call that is not known, or refuses it. */
-  acceptNew(call: Call, sink: CallSink): void {
+  /** Takes a call that is not known and has so much time left, milliseconds, or refuses it. */
+  acceptNew(id: string, call: Call, sink: CallSink, deadlineMs: number): void {
     const handler = this.#handlers.get(call.name);
-    const refusal = this.#refusal(call, handler);
-    if (refusal !== null) return sink.settle(refusal);
+    const refusal = this.#refusal(call.name, handler, deadlineMs);
+    if (refusal !== null) return sink.settle(refusal, id);
     const nowMs = this.clock.now();
-    const entry = new Entry(call, handler as PreparedHandler, sink, this.clock, nowMs + call.deadlineMs);
+    const accepted = { handler: handler as PreparedHandler, sink, deadlineAtMs: nowMs + deadlineMs };
+    const entry = new Entry(id, call, accepted, this.clock);
     const mayRun = this.#queue.size === 0 && this.#mayRun(nowMs);
-    this.#calls.add(call.id, entry);
+    this.#calls.add(id, entry);
     this.#alarm.coverUntil(entry.deadlineAtMs);
     if (mayRun) this.#run(entry);
-    else this.#queue.add(call.id, entry);
+    else this.#queue.add(id, entry);
   }
 
   /** Answers a call that is known already: now, or when it ends. Returns whether it is. */
@@ -173,7 +172,7 @@ export class Executor implements AlarmPort {
     if (this.#seen.add(id)) return false;
     const known = this.#calls.get(id);
     const stored = this.#outcomes.get(id);
-    if (stored !== undefined) sink.settle(stored);
+    if (stored !== undefined) sink.settle(stored, id);
     else if (known !== undefined) known.sink = sink;
     return stored !== undefined || known !== undefined;
   }
@@ -195,7 +194,7 @@ export class Executor implements AlarmPort {
   /** Refuses what waits and needs a document of the parent: another parent's are not the same. */
   refuseInformed(why: string): void {
     for (const entry of this.#queue.values()) {
-      if (entry.call.needsDocument) this.#finish(entry, refused("UNAVAILABLE", why));
+      if ((entry.call.minSyncVersion ?? 0) > 0) this.#finish(entry, refused("UNAVAILABLE", why));
     }
   }
 
@@ -214,15 +213,15 @@ export class Executor implements AlarmPort {
     this.#alarm.stop();
   }
 
-  #refusal(call: Call, handler: PreparedHandler | undefined): Outcome | null {
+  #refusal(name: string, handler: PreparedHandler | undefined, deadlineMs: number): Outcome | null {
     if (this.#draining) return refused("DRAINING", "the node is draining and takes no new calls");
     if (handler === undefined) {
-      return refused("UNKNOWN_COMMAND", `there is no handler for ${JSON.stringify(call.name)}`);
+      return refused("UNKNOWN_COMMAND", `there is no handler for ${JSON.stringify(name)}`);
     }
     if (this.#queue.size >= this.#core.options.queueMax) {
       return refused("OVERLOADED", `${this.#queue.size} calls are already queued`);
     }
-    return call.deadlineMs <= 0 ? uncompleted("timedOut", "DEADLINE_EXCEEDED", "it arrived too late") : null;
+    return deadlineMs <= 0 ? uncompleted("timedOut", "DEADLINE_EXCEEDED", "it arrived too late") : null;
   }
 
   /** Ends what has expired, for the alarm. */
@@ -294,7 +293,7 @@ export class Executor implements AlarmPort {
     this.#calls.delete(entry.id);
     if (outcome.status !== "notStarted") this.#outcomes.set(entry.id, outcome);
     this.#port.progressed();
-    entry.sink.settle(outcome);
+    entry.sink.settle(outcome, entry.id);
     if (ABORTING.has(outcome.status)) entry.abort(outcome.message);
     if (this.#queue.size > 0) this.#pump();
     if (this.#calls.size === 0) this.#reportIdle();

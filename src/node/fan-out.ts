@@ -29,22 +29,23 @@ export function completionsNeeded(until: FanOutOptions["until"], targets: number
   return needed;
 }
 
-export interface FanOutPlan {
+export interface FanOutPlan<Call extends FanOutCall = FanOutCall> {
   readonly name: string;
   readonly path: string;
-  readonly targets: readonly string[];
+  /** How many targets there are. */
+  readonly targets: number;
   readonly needed: number | null;
   readonly signal: AbortSignal | undefined;
-  /** The call to one target, not started yet. */
-  readonly call: (target: string, done: (outcome: CommandOutcome) => void) => FanOutCall;
+  /** The calls, none of them started; whoever makes them passes on how each ended. */
+  readonly calls: (done: (outcome: CommandOutcome) => void) => readonly Call[];
+  readonly start: (call: Call, place: number) => void;
 }
 
 interface FanOutCall {
-  start(): void;
   abort(): void;
 }
 
-export function runFanOut(plan: FanOutPlan): FanOut<never> {
+export function runFanOut<Call extends FanOutCall>(plan: FanOutPlan<Call>): FanOut<never> {
   const run = new FanOutRun(plan);
   run.start();
   // Whoever iterates instead need not handle this promise.
@@ -52,19 +53,19 @@ export function runFanOut(plan: FanOutPlan): FanOut<never> {
   return run as FanOut as FanOut<never>;
 }
 
-class FanOutRun implements FanOut {
+class FanOutRun<Call extends FanOutCall> implements FanOut {
   readonly outcomes: Promise<readonly CommandOutcome[]>;
-  readonly #plan: FanOutPlan;
+  readonly #plan: FanOutPlan<Call>;
   readonly #arrived: CommandOutcome[] = [];
   readonly #wakes = new Set<() => void>();
   /** Enough completed, or enough no longer can, or the user aborted: what is under way is cancelled. */
   #isStopped = false;
   #completions = 0;
-  #calls: readonly FanOutCall[] = [];
+  #calls: readonly Call[] = [];
   #resolve: (outcomes: readonly CommandOutcome[]) => void = () => {};
   #reject: (reason: unknown) => void = () => {};
 
-  constructor(plan: FanOutPlan) {
+  constructor(plan: FanOutPlan<Call>) {
     this.#plan = plan;
     this.outcomes = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -73,22 +74,21 @@ class FanOutRun implements FanOut {
   }
 
   start(): void {
-    const { targets, signal, call } = this.#plan;
+    const { targets, signal } = this.#plan;
     if (isHopeless(this.#plan)) return this.#reject(impossible(this.#plan, 0));
-    if (targets.length === 0) return this.#end();
+    if (targets === 0) return this.#end();
     signal?.addEventListener("abort", this.#stop, { once: true });
     this.#isStopped = signal?.aborted === true;
-    const note = (outcome: CommandOutcome): void => this.#note(outcome);
-    this.#calls = targets.map((target) => call(target, note));
-    for (const each of this.#calls) {
+    this.#calls = this.#plan.calls((outcome) => this.#note(outcome));
+    this.#calls.forEach((call, place) => {
       // What was started before may have decided it already.
-      if (this.#isStopped) each.abort();
-      else each.start();
-    }
+      if (this.#isStopped) call.abort();
+      else this.#plan.start(call, place);
+    });
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<CommandOutcome, void, void> {
-    const expected = isHopeless(this.#plan) ? 0 : this.#plan.targets.length;
+    const expected = isHopeless(this.#plan) ? 0 : this.#plan.targets;
     for (let next = 0; next < expected; next++) {
       while (this.#arrived.length <= next) await this.#news();
       yield this.#arrived[next] as CommandOutcome;
@@ -102,10 +102,14 @@ class FanOutRun implements FanOut {
   #note(outcome: CommandOutcome): void {
     this.#arrived.push(outcome);
     if (outcome.status === "completed") this.#completions++;
+    if (this.#wakes.size > 0) this.#tellReaders();
+    if (this.#arrived.length === this.#plan.targets) this.#end();
+    else if (isDecided(this.#plan, this.#completions, this.#arrived.length)) this.#stop();
+  }
+
+  #tellReaders(): void {
     for (const wake of this.#wakes) wake();
     this.#wakes.clear();
-    if (this.#arrived.length === this.#plan.targets.length) this.#end();
-    else if (isDecided(this.#plan, this.#completions, this.#arrived.length)) this.#stop();
   }
 
   readonly #stop = (): void => {
@@ -123,18 +127,20 @@ class FanOutRun implements FanOut {
   }
 }
 
+type Wanted = Pick<FanOutPlan, "name" | "path" | "needed" | "targets">;
+
 /** Not even all targets would be enough: nobody is asked. */
-function isHopeless({ needed, targets }: FanOutPlan): boolean {
-  return needed !== null && needed > targets.length;
+function isHopeless({ needed, targets }: Wanted): boolean {
+  return needed !== null && needed > targets;
 }
 
 /** Enough completed, or enough no longer can. */
-function isDecided({ needed, targets }: FanOutPlan, completions: number, arrived: number): boolean {
+function isDecided({ needed, targets }: Wanted, completions: number, arrived: number): boolean {
   if (needed === null) return false;
-  return completions >= needed || completions + (targets.length - arrived) < needed;
+  return completions >= needed || completions + (targets - arrived) < needed;
 }
 
-function impossible({ name, path, needed, targets }: FanOutPlan, completions: number): CommandError {
-  const message = `only ${completions} of ${targets.length} targets completed, ${needed} were needed`;
+function impossible({ name, path, needed, targets }: Wanted, completions: number): CommandError {
+  const message = `only ${completions} of ${targets} targets completed, ${needed} were needed`;
   return new CommandError({ status: "failed", code: "QUORUM_IMPOSSIBLE", message, path, name, commandId: "" });
 }

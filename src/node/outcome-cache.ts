@@ -13,8 +13,12 @@ const ENTRY_BYTES = 256;
 export class OutcomeCache<Kept extends Outcome = Outcome> {
   readonly #entriesMax: number;
   readonly #bytesMax: number;
-  #young = new Generation<Kept>();
-  #old = new Generation<Kept>();
+  /** Each behind its id: one array of both is in fewer places that no cache holds. */
+  #young: (string | Kept)[] = [];
+  #youngBytes = 0;
+  #old: (string | Kept)[] = [];
+  /** Made only when somebody asks: nearly all outcomes are never asked for. */
+  #index: Index<Kept> | null = null;
 
   /** Keeps at most `entriesMax` outcomes and about `bytesMax` bytes of them. */
   constructor(entriesMax: number, bytesMax: number) {
@@ -23,43 +27,45 @@ export class OutcomeCache<Kept extends Outcome = Outcome> {
   }
 
   get(id: string): Kept | undefined {
-    return this.#young.get(id) ?? this.#old.get(id);
+    this.#index ??= new Index(this.#old, this.#young);
+    return this.#index.get(id);
   }
 
   /** Keeps the outcome of an id that it holds nothing of. */
   set(id: string, outcome: Kept): void {
     const bytes = outcome.output.length + ENTRY_BYTES;
-    const { size, bytes: held } = this.#young;
-    if (size >= Math.ceil(this.#entriesMax / 2) || held + bytes > this.#bytesMax / 2) this.#age();
-    this.#young.add(id, outcome, bytes);
+    const isFull = this.#young.length >= 2 * Math.ceil(this.#entriesMax / 2);
+    if (isFull || this.#youngBytes + bytes > this.#bytesMax / 2) this.#age();
+    this.#young.push(id, outcome);
+    this.#youngBytes += bytes;
   }
 
   #age(): void {
     this.#old = this.#young;
-    this.#young = new Generation();
+    this.#young = [];
+    this.#youngBytes = 0;
+    this.#index = null;
   }
 }
 
-/** Put under their ids only when somebody asks: nearly all outcomes are never asked for. */
-class Generation<Kept> {
-  bytes = 0;
-  /** Each behind its id: one array of both is in fewer places that no cache holds. */
-  readonly #outcomes: (string | Kept)[] = [];
+/** Outcomes by their ids. */
+class Index<Kept> {
   readonly #byId = new Map<string, Kept>();
+  readonly #growing: readonly (string | Kept)[];
+  /** So much of the growing list is in the map. */
+  #known = 0;
 
-  get size(): number {
-    return this.#outcomes.length / 2;
-  }
-
-  add(id: string, outcome: Kept, bytes: number): void {
-    this.#outcomes.push(id, outcome);
-    this.bytes += bytes;
+  constructor(old: readonly (string | Kept)[], growing: readonly (string | Kept)[]) {
+    this.#growing = growing;
+    for (let at = 0; at < old.length; at += 2) this.#note(old, at);
   }
 
   get(id: string): Kept | undefined {
-    for (let i = 2 * this.#byId.size; i < this.#outcomes.length; i += 2) {
-      this.#byId.set(this.#outcomes[i] as string, this.#outcomes[i + 1] as Kept);
-    }
+    for (; this.#known < this.#growing.length; this.#known += 2) this.#note(this.#growing, this.#known);
     return this.#byId.get(id);
+  }
+
+  #note(list: readonly (string | Kept)[], at: number): void {
+    this.#byId.set(list[at] as string, list[at + 1] as Kept);
   }
 }

@@ -25,7 +25,7 @@ export class Parking {
     const { commandId, minSyncVersion, deadlineMs } = message;
     if (this.#parked.has(commandId)) return;
     if (this.#parked.size >= this.#core.options.queueMax) {
-      return sink.settle(refused("OVERLOADED", "too many wait for a sync"));
+      return sink.settle(refused("OVERLOADED", "too many wait for a sync"), commandId);
     }
     const deadlineAtMs = this.#core.now() + deadlineMs;
     const forgetDeadline = this.#core.wait(() => this.answer(commandId, this.#unstarted()), deadlineMs);
@@ -47,7 +47,7 @@ export class Parking {
     if (parked === undefined) return false;
     this.#parked.delete(commandId);
     parked.forget();
-    parked.sink.settle(outcome);
+    parked.sink.settle(outcome, commandId);
     return true;
   }
 

@@ -5,7 +5,7 @@
  * "unknown" is different: its caller may try the same call anew. Within one session a call is sent once unless it was
  * answered, so who sends it a second time does just that; who sends it in another session may not have heard the answer.
  */
-import type { Outcome } from "./call.js";
+import { copyOutcome, type Outcome } from "./call.js";
 import { OutcomeCache } from "./outcome-cache.js";
 
 interface Remembered extends Outcome {
@@ -25,8 +25,7 @@ export class RelayMemory {
   /** The outcome of a call that last arrived in this session. One that never started leaves nothing to remember. */
   note(id: string, outcome: Outcome, session: number | string): void {
     if (outcome.status === "notStarted") return;
-    // A copy: the answer is a view of all that came with it.
-    const remembered = { ...outcome, output: new Uint8Array(outcome.output), session, isSpent: false };
+    const remembered = { ...copyOutcome(outcome), session, isSpent: false };
     const spent = this.#outcomes.get(id);
     if (spent === undefined) this.#outcomes.set(id, remembered);
     else Object.assign(spent, remembered);

@@ -51,7 +51,7 @@ export class Requests {
   /** Asks upward on behalf of this node. */
   submit(call: OutgoingCall): void {
     if (this.#port.hasUplink) this.calls.submit(call);
-    else call.sink.settle(refused("UNKNOWN_COMMAND", `no ancestor serves ${JSON.stringify(call.name)}`));
+    else call.sink.settle(refused("UNKNOWN_COMMAND", `no ancestor serves ${JSON.stringify(call.name)}`), call.id);
   }
 
   /** A child asks: answered here if served here, else passed on. */
@@ -59,9 +59,9 @@ export class Requests {
     link.requestsTaken++;
     const sink = this.#replyDown(link, message.requestId);
     const { core, executor, hasUplink } = this.#port;
-    const { requestId, name, input, deadlineMs, meta } = message;
+    const { requestId, name } = message;
     if (Object.hasOwn(core.options.requests, name) || !hasUplink) {
-      return executor.accept({ id: requestKey(link, requestId), name, input, deadlineMs, meta }, sink);
+      return executor.accept(requestKey(link, requestId), message, sink);
     }
     if (!this.#isKnown(link, requestId, sink)) this.#relay(link, message, sink);
   }
@@ -75,7 +75,7 @@ export class Requests {
       return true;
     }
     const outcome = this.#memory.recall(key, sessionOf(link));
-    if (outcome !== undefined) sink.settle(outcome);
+    if (outcome !== undefined) sink.settle(outcome, requestId);
     return outcome !== undefined;
   }
 
@@ -86,14 +86,15 @@ export class Requests {
     const id = randomId(core.options.random, 16);
     const key = requestKey(link, requestId);
     if (estimateBytes(message) > core.maxBodyBytes()) {
-      return sink.settle(refused("TOO_LARGE_FOR_HOP", `${core.path} cannot pass on a message of this size`));
+      const why = `${core.path} cannot pass on a message of this size`;
+      return sink.settle(refused("TOO_LARGE_FOR_HOP", why), requestId);
     }
     const relayed: CallSink = {
       progress: () => {},
       settle: (outcome) => {
         this.#memory.note(key, outcome, this.#relayed.get(key)?.session ?? sessionOf(link));
         this.#relayed.delete(key);
-        sink.settle(outcome);
+        sink.settle(outcome, requestId);
       },
     };
     this.#relayed.add(key, { id, sink: relayed, session: sessionOf(link) });
@@ -139,8 +140,9 @@ export class Requests {
     return {
       progress: () => {},
       settle: (outcome) => {
-        const { status, ...rest } = this.#sendable(outcome);
-        link.send({ kind: "command.reply", seq: 0, requestId, status: STATUSES.indexOf(status), ...rest });
+        const { status, code, message, handlerCode, output } = this.#sendable(outcome);
+        const answer = { status: STATUSES.indexOf(status), code, message, handlerCode, output };
+        link.send({ kind: "command.reply", seq: 0, requestId, ...answer });
       },
     };
   }

@@ -18,7 +18,7 @@ import {
 import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import { isTakeoverAllowed, NO_TAKEOVERS, noteTakeover } from "../../machines/takeover-limit.js";
 import type { Clock, Random } from "../health/clock.js";
-import { type Decoded, frameApart, type Outgoing } from "../protocol/codec.js";
+import type { Decoded } from "../protocol/codec.js";
 import {
   type Frame,
   type InitOpen,
@@ -33,8 +33,8 @@ import { broadcastSubject, downSubject, upSubject } from "../protocol/subjects.j
 import type { Subscription } from "../transport/transport.js";
 import { Announcer, type AnnouncerPort } from "./announcer.js";
 import { Channel, type ChannelPort } from "./channel.js";
-import { type NodeCore, UNJUDGED } from "./core.js";
-import { type Carried, decodeCarried } from "./frame-letter.js";
+import { type NodeCore, type Outlet, UNJUDGED } from "./core.js";
+import { type Carried, decodeCarried, frameApart, type FrameLetter } from "./frame-letter.js";
 import { RateLimit } from "./rate-limit.js";
 
 export interface UplinkPort {
@@ -74,7 +74,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   readonly #core: NodeCore;
   readonly #port: UplinkPort;
   readonly #parentPath: string;
-  readonly #subject: string;
+  readonly #outlet: Outlet;
   readonly #announcer: Announcer;
   #down: Subscription | null = null;
   #broadcasts: Subscription | null = null;
@@ -103,7 +103,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     this.#core = core;
     this.#port = port;
     this.#parentPath = parentPath;
-    this.#subject = upSubject(core.options.transport, core.path);
+    this.#outlet = core.outlet(upSubject(core.options.transport, core.path));
     this.#announcer = new Announcer(this);
   }
 
@@ -155,8 +155,8 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     return "ack.frame";
   }
 
-  publish(frame: Outgoing, ttlMs: number): void {
-    this.#core.publish(this.#subject, frame, ttlMs);
+  publish(frame: FrameLetter, ttlMs: number): void {
+    this.#core.publish(this.#outlet, frame, ttlMs);
   }
 
   deliver(message: Message | UnknownMessage): void {
@@ -290,7 +290,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   #noteHeard(): void {
     if (this.#detector === null) return;
-    heard(this.#detector, this.#core.now(), this.#core.options.failureDetector);
+    if (!this.isLocal) heard(this.#detector, this.#core.now(), this.#core.options.failureDetector);
     if (!this.#isSilent) return;
     this.#isSilent = false;
     this.#port.regained();
@@ -458,7 +458,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   /** Tells the parent something outside any session. */
   #tell(message: UpMessage): void {
-    this.#core.publish(this.#subject, frameApart([message]));
+    this.#core.publish(this.#outlet, frameApart([message]));
   }
 }
 

@@ -9,7 +9,7 @@
 import { DOWN_FORMATS, type MessageFormat } from "./down-formats.js";
 import { estimateField, readId } from "./fields.js";
 import { KIND_BY_NUMBERS, type Layout, LAYOUTS, layoutKey } from "./layouts.js";
-import { type Frame, type Message, PROTOCOL_VERSION_MIN, type UnknownMessage } from "./messages.js";
+import type { Frame, Message, UnknownMessage } from "./messages.js";
 import { Reader, UNREADABLE } from "./reader.js";
 import { UP_FORMATS } from "./up-formats.js";
 import { isWellFormed } from "./well-formed.js";
@@ -33,11 +33,6 @@ export type Decoded =
   | { readonly kind: "frame"; readonly frame: Frame }
   /** `reason` is one of a few fixed texts, fit for counting. */
   | { readonly kind: "malformed"; readonly reason: string };
-
-/** A frame that acknowledges no sequence and grants no credit: what comes before a session, and broadcasts. */
-export function frameApart(messages: readonly Message[], session = "", ack = 0): Outgoing {
-  return { version: PROTOCOL_VERSION_MIN, session, ack, broadcastAck: 0, credit: 0, messages };
-}
 
 export function encodeFrame(frame: Outgoing): Uint8Array {
   // An earlier frame may have been given up half-way.

@@ -9,6 +9,8 @@ import { type PackedName, PADDING_BYTES } from "./packed-name.js";
 
 const SLAB_BYTES = 16_384;
 const NOTHING = Buffer.alloc(0);
+/** All that is a byte long, as null, true, and small numbers are: an array costs more than a hundred. */
+const ONE_BYTE = Array.from({ length: 0x100 }, (_, byte) => Uint8Array.of(byte));
 /** What a header or number takes at most, bytes. */
 const HEADER_BYTES = 9;
 const SHORT_TEXT = 31;
@@ -37,11 +39,17 @@ export class Writer {
 
   /** What was written since the last call. */
   take(): Uint8Array {
+    if (this.#at === this.#start + 1) return this.#takeByte();
     const taken = new Uint8Array(this.#memory, this.#start, this.#at - this.#start);
     this.#start = this.#at;
     // The next one, which may be small and kept for long, is not to hold what a large one needed.
     if (this.#bytes.length > this.#slabBytes) this.#release();
     return taken;
+  }
+
+  #takeByte(): Uint8Array {
+    this.#at = this.#start;
+    return ONE_BYTE[this.#bytes[this.#start] as number] as Uint8Array;
   }
 
   /** Forgets what was written since. */

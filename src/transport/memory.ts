@@ -11,7 +11,7 @@ import { realClock } from "../health/real-clock.js";
 import { assertToken } from "../protocol/path.js";
 import { ConnectionListeners } from "./connection-listeners.js";
 import { type ListenerSet, SubscriptionTable, tailPatternsOf } from "./subscriptions.js";
-import type { Letter, LetterListener, MessageListener, Subscription, Transport } from "./transport.js";
+import type { Letter, LetterListener, MessageListener, Route, Subscription, Transport } from "./transport.js";
 
 export interface MemoryTransportOptions {
   /** Name of the tree, second token of every subject. @default "local" */
@@ -42,12 +42,9 @@ export function memoryTransport(options: MemoryTransportOptions = {}): Transport
 type Listeners = ListenerSet<Letter>;
 
 interface Message {
-  readonly subject: string;
+  readonly route: MemoryRoute;
   readonly letter: Letter;
   readonly stamp: number;
-  readonly exact: Listeners | undefined;
-  readonly wildcard: Listeners | undefined;
-  readonly tails: readonly Listeners[];
 }
 
 const NONE: readonly Listeners[] = [];
@@ -69,21 +66,59 @@ class Bytes implements Letter {
   }
 }
 
+/** Who listens to a subject: looked up again when that may have changed. Whoever came after a letter's stamp leaves it. */
+class MemoryRoute implements Route {
+  readonly #broker: MemoryTransport;
+  readonly #subject: string;
+  #version = -1;
+  #exact: Listeners | undefined;
+  #wildcard: Listeners | undefined;
+  #tails = NONE;
+
+  constructor(broker: MemoryTransport, subject: string) {
+    this.#broker = broker;
+    this.#subject = subject;
+  }
+
+  post(letter: Letter): void {
+    this.#broker.post(this, letter);
+  }
+
+  /** Whether anybody listens. */
+  find(version: number): boolean {
+    if (this.#version !== version) this.#lookUp(version);
+    return this.#exact !== undefined || this.#wildcard !== undefined || this.#tails.length > 0;
+  }
+
+  deliver(letter: Letter, stamp: number): void {
+    this.#exact?.deliver(letter, this.#subject, stamp);
+    this.#wildcard?.deliver(letter, this.#subject, stamp);
+    for (const tail of this.#tails) tail.deliver(letter, this.#subject, stamp);
+  }
+
+  #lookUp(version: number): void {
+    this.#version = version;
+    this.#exact = this.#broker.listenersTo(this.#subject);
+    this.#wildcard = this.#broker.listenersTo(`${prefixOf(this.#subject)}*`);
+    this.#tails = this.#broker.tailsOf(this.#subject);
+  }
+}
+
 class MemoryTransport implements Transport {
   readonly namespace: string;
   readonly tree: string;
   readonly maxPayloadBytes: number;
   readonly locals = new Set<string>();
   readonly #clock: Clock;
-  /** By everything before the `*`. */
-  readonly #wildcards = new Map<string, Listeners>();
   /** By subjects that end in `>`. */
   readonly #tails = new Map<string, Listeners>();
   readonly #connectionListeners = new ConnectionListeners();
   readonly #subscriptions = new SubscriptionTable<Letter>({
-    opened: (set) => void this.#indexOf(set)?.set(keyOf(set.subject), set),
-    closed: (set) => void this.#indexOf(set)?.delete(keyOf(set.subject)),
+    opened: (set) => this.#changed(set, () => this.#tails.set(set.subject, set)),
+    closed: (set) => this.#changed(set, () => this.#tails.delete(set.subject)),
   });
+  /** Counts the subjects that came and went. */
+  #version = 0;
   #queue: Message[] = [];
   #closed = false;
 
@@ -99,13 +134,32 @@ class MemoryTransport implements Transport {
   }
 
   publish(subject: string, payload: Uint8Array): void {
-    this.#assertFits(payload.length);
-    this.#send(subject, new Bytes(new Uint8Array(payload)));
+    this.post(new MemoryRoute(this, subject), new Bytes(new Uint8Array(payload)));
   }
 
-  post(subject: string, letter: Letter): void {
-    this.#assertFits(letter.bytesMax > this.maxPayloadBytes ? letter.toBytes().length : 0);
-    this.#send(subject, letter);
+  route(subject: string): Route {
+    return new MemoryRoute(this, subject);
+  }
+
+  /** Of a route. */
+  post(route: MemoryRoute, letter: Letter): void {
+    if (this.#closed) throw new TransportClosedError();
+    if (letter.bytesMax > this.maxPayloadBytes) this.#assertFits(letter.toBytes());
+    if (!route.find(this.#version)) return;
+    if (this.#queue.push({ route, letter, stamp: this.#subscriptions.stamp() }) === 1) {
+      this.#clock.defer(() => this.#drain());
+    }
+  }
+
+  /** Of a subject or pattern. */
+  listenersTo(subject: string): Listeners | undefined {
+    return this.#subscriptions.get(subject);
+  }
+
+  tailsOf(subject: string): readonly Listeners[] {
+    if (this.#tails.size === 0) return NONE;
+    const sets = Array.from(tailPatternsOf(subject), (pattern) => this.#tails.get(pattern));
+    return sets.filter((set) => set !== undefined);
   }
 
   subscribe(subject: string, listener: MessageListener): Subscription {
@@ -128,46 +182,20 @@ class MemoryTransport implements Transport {
     this.#connectionListeners.notify(false);
   }
 
-  #assertFits(bytes: number): void {
-    if (this.#closed) throw new TransportClosedError();
-    if (bytes > this.maxPayloadBytes) throw new PayloadTooLargeError(bytes, this.maxPayloadBytes);
-  }
-
-  #send(subject: string, letter: Letter): void {
-    const exact = this.#subscriptions.get(subject);
-    const wildcard = this.#wildcards.get(prefixOf(subject));
-    const tails = this.#tails.size === 0 ? NONE : this.#tailsOf(subject);
-    if (exact === undefined && wildcard === undefined && tails.length === 0) return;
-    const stamp = this.#subscriptions.stamp();
-    if (this.#queue.push({ subject, letter, stamp, exact, wildcard, tails }) === 1) {
-      this.#clock.defer(() => this.#drain());
-    }
+  #assertFits({ length }: Uint8Array): void {
+    if (length > this.maxPayloadBytes) throw new PayloadTooLargeError(length, this.maxPayloadBytes);
   }
 
   #drain(): void {
     const batch = this.#queue;
     this.#queue = [];
-    for (const { subject, letter, stamp, exact, wildcard, tails } of batch) {
-      exact?.deliver(letter, subject, stamp);
-      wildcard?.deliver(letter, subject, stamp);
-      for (const tail of tails) tail.deliver(letter, subject, stamp);
-    }
+    for (const { route, letter, stamp } of batch) route.deliver(letter, stamp);
   }
 
-  #tailsOf(subject: string): readonly Listeners[] {
-    const sets = Array.from(tailPatternsOf(subject), (pattern) => this.#tails.get(pattern));
-    return sets.filter((set) => set !== undefined);
+  #changed({ subject }: Listeners, note: () => void): void {
+    this.#version++;
+    if (subject.endsWith(">")) note();
   }
-
-  /** Where a pattern is found. */
-  #indexOf({ subject }: Listeners): Map<string, Listeners> | null {
-    if (subject.endsWith(">")) return this.#tails;
-    return subject.endsWith("*") ? this.#wildcards : null;
-  }
-}
-
-function keyOf(subject: string): string {
-  return subject.endsWith("*") ? prefixOf(subject) : subject;
 }
 
 /** A subject without its last token. */

@@ -24,11 +24,11 @@ export interface Transport {
   readonly locals?: Set<string>;
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): void;
   /**
-   * As `publish`, of what is handed over as it is to those who collect, and written as bytes for others only. With `collect`,
-   * where no message leaves the thread. Whoever wraps a transport wraps both of these as well, or leaves both out: then all
-   * goes by `publish` and `subscribe`.
+   * Where letters to a subject go: they are handed over as they are to those who collect, and written as bytes for others
+   * only. With `collect`, where no message leaves the thread. Whoever wraps a transport wraps both of these as well, or leaves
+   * both out: then all goes by `publish` and `subscribe`.
    */
-  post?(subject: string, letter: Letter): void;
+  route?(subject: string): Route;
   /** `subject` may end in a `*` token, one token, or in `>`, one or more. The payload is the listener's: the transport does not change it afterwards. */
   subscribe(subject: string, listener: MessageListener): Subscription;
   /** As `subscribe`, of letters: those that were posted, and those made of what was published. */
@@ -37,6 +37,12 @@ export interface Transport {
   onConnection(listener: (connected: boolean) => void): Subscription;
   /** Ends subscriptions and, where the transport opened it, the connection. Idempotent. */
   close(): Promise<void>;
+}
+
+/** A subject that a sender has looked up, for as often as it likes. */
+export interface Route {
+  /** As `publish`. */
+  post(letter: Letter): void;
 }
 
 /** A message that was not written as bytes, or not yet. Nobody changes what it holds. */

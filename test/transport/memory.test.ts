@@ -109,7 +109,7 @@ describe("letters", () => {
     transport.collect?.("a.b", (each) => collected.push(each));
     transport.collect?.("a.*", (each, subject) => collected.push(subject, each));
     transport.subscribe("a.>", (payload) => heard.push(payload));
-    transport.post?.("a.b", letter);
+    transport.route?.("a.b").post(letter);
     expect(collected).toEqual([]);
     await nextTurn();
     expect(collected).toEqual([letter, "a.b", letter]);
@@ -128,16 +128,16 @@ describe("letters", () => {
 
   test("are written only where they might be too large", () => {
     const transport = memoryTransport({ maxPayloadBytes: 2 });
-    expect(() => transport.post?.("a.b", letter)).toThrow(PayloadTooLargeError);
+    expect(() => transport.route?.("a.b").post(letter)).toThrow(PayloadTooLargeError);
     const unwritten = { bytesMax: 2, toBytes: () => expect.unreachable() };
-    expect(() => transport.post?.("a.b", unwritten)).not.toThrow();
-    expect(() => memoryTransport({ maxPayloadBytes: 3 }).post?.("a.b", letter)).not.toThrow();
+    expect(() => transport.route?.("a.b").post(unwritten)).not.toThrow();
+    expect(() => memoryTransport({ maxPayloadBytes: 3 }).route?.("a.b").post(letter)).not.toThrow();
   });
 
   test("are refused by a closed transport", async () => {
     const transport = memoryTransport();
     await transport.close();
-    expect(() => transport.post?.("a.b", letter)).toThrow(TransportClosedError);
+    expect(() => transport.route?.("a.b").post(letter)).toThrow(TransportClosedError);
     expect(() => transport.collect?.("a.b", () => {})).toThrow(TransportClosedError);
   });
 });

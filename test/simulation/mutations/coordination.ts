@@ -45,7 +45,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     name: "no-retransmission",
     bug: "what was lost is not sent again",
     withinSeeds: 20,
-    edits: [{ file: "src/node/channel.ts", find: "if (sequenced) this.#expectAck();", replace: "" }],
+    edits: [{ file: "src/node/channel.ts", find: "if (lastSeq > 0) this.#sender?.written(lastSeq);", replace: "" }],
   },
   {
     name: "begun-called-not-started",

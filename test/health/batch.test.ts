@@ -1,8 +1,8 @@
-/** What waits for the end of a turn comes in order, all of it, and before what it brings about. */
+/** What waits for the end of a turn, or of a job, comes in order, all of it, and before what it brings about. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { afterEach, expect, it, vi } from "vitest";
-import { EndOfTurn } from "../../src/health/end-of-turn.js";
+import { endOfJob, endOfTurn } from "../../src/health/batch.js";
 import { collectUncaught } from "../support/uncaught.js";
 
 afterEach(() => {
@@ -10,7 +10,6 @@ afterEach(() => {
 });
 
 it("runs callbacks in order, none of them in the turn itself", async () => {
-  const endOfTurn = new EndOfTurn();
   const order: string[] = [];
   endOfTurn.add(() => order.push("first"));
   await Promise.resolve();
@@ -21,7 +20,6 @@ it("runs callbacks in order, none of them in the turn itself", async () => {
 });
 
 it("leaves to promises what callbacks resolve until all have run", async () => {
-  const endOfTurn = new EndOfTurn();
   const order: string[] = [];
   for (const name of ["first", "second"]) {
     endOfTurn.add(() => {
@@ -34,7 +32,6 @@ it("leaves to promises what callbacks resolve until all have run", async () => {
 });
 
 it("leaves to the next turn what a callback adds", async () => {
-  const endOfTurn = new EndOfTurn();
   const order: string[] = [];
   const again = (): void => {
     order.push("again");
@@ -50,7 +47,6 @@ it("leaves to the next turn what a callback adds", async () => {
 });
 
 it("runs the others when one throws, which surfaces", async () => {
-  const endOfTurn = new EndOfTurn();
   const failure = new Error("a callback's");
   const order: string[] = [];
   const uncaught = await collectUncaught(async () => {
@@ -66,7 +62,6 @@ it("runs the others when one throws, which surfaces", async () => {
 });
 
 it("runs callbacks in the context of no request", async () => {
-  const endOfTurn = new EndOfTurn();
   const request = new AsyncLocalStorage<string>();
   const seen: unknown[] = [];
   for (const name of ["A", "B"]) request.run(name, () => endOfTurn.add(() => seen.push(request.getStore())));
@@ -75,7 +70,6 @@ it("runs callbacks in the context of no request", async () => {
 });
 
 it("goes on after a test has taken the timers and given them back", async () => {
-  const endOfTurn = new EndOfTurn();
   const order: string[] = [];
   vi.useFakeTimers();
   endOfTurn.add(() => order.push("while they were taken"));
@@ -83,4 +77,20 @@ it("goes on after a test has taken the timers and given them back", async () => 
   endOfTurn.add(() => order.push("after"));
   await nextTurn();
   expect(order).toEqual(["while they were taken", "after"]);
+});
+
+it("runs what is to follow a job before anything else of the event loop", async () => {
+  const order: string[] = [];
+  setImmediate(() => order.push("the loop's own"));
+  endOfTurn.add(() => order.push("the turn's end"));
+  endOfJob.add(() => {
+    order.push("first");
+    endOfJob.add(() => order.push("what it brings about"));
+  });
+  queueMicrotask(() => order.push("a promise's"));
+  endOfJob.add(() => order.push("second"));
+  expect(order).toEqual([]);
+  await nextTurn();
+  const rest = ["the loop's own", "the turn's end"];
+  expect(order).toEqual(["first", "second", "a promise's", "what it brings about", ...rest]);
 });

@@ -1,0 +1,36 @@
+/** Counts the turns of the event loop in which something is noted, each by the clock that decides when it is over. */
+import type { Clock } from "./clock.js";
+
+interface Count {
+  turn: number;
+  /** Somebody has asked for the present turn: its end is awaited. */
+  isUnderWay: boolean;
+}
+
+const counts = new WeakMap<Clock, Count>();
+
+/** The number of the present turn. */
+export function presentTurn(clock: Clock): number {
+  const count = countOf(clock);
+  if (!count.isUnderWay) {
+    count.isUnderWay = true;
+    clock.defer(() => end(count));
+  }
+  return count.turn;
+}
+
+/** Whether a turn that was the present one is over. */
+export function isOver(turn: number, clock: Clock): boolean {
+  return turn < countOf(clock).turn;
+}
+
+function countOf(clock: Clock): Count {
+  let count = counts.get(clock);
+  if (count === undefined) counts.set(clock, (count = { turn: 0, isUnderWay: false }));
+  return count;
+}
+
+function end(count: Count): void {
+  count.isUnderWay = false;
+  count.turn++;
+}
