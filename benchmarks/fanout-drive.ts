@@ -10,7 +10,7 @@ export const MODES = { broadcast: true, "a message each": false } as const;
 
 const PATIENCE_MS = 120_000;
 /** Completions of one measurement, at least. */
-const COMPLETIONS = 10_000;
+const COMPLETIONS = 50_000;
 
 const INPUT = { sku: "A-1187", quantity: 12, tags: ["fragile", "cold"] };
 

@@ -7,7 +7,7 @@ import type { Transport } from "fractal-tree";
 import type { Route } from "../src/transport/transport.js";
 import { type Carried, decodeCarried, FrameLetter } from "../src/node/frame-letter.js";
 import { encodeFrame } from "../src/protocol/codec.js";
-import type { CommandRun, CompleteCommand, Frame, Message } from "../src/protocol/messages.js";
+import type { CommandRun, CompleteCommand, Frame } from "../src/protocol/messages.js";
 import { decodePayload, encodePayload } from "../src/protocol/payload.js";
 
 const HEADER = { version: 1, session: "q3JkT0aZ", ack: 1, broadcastAck: 0, credit: 1_024 };
@@ -24,7 +24,7 @@ export function answerFloor(transport: Transport, width: number, places: readonl
     const { commandId, input } = onlyMessage(carried, "down") as CommandRun;
     const { quantity } = decodePayload(input, "input") as { readonly quantity: number };
     const output = encodePayload(quantity, "result");
-    publish(transport, parent, { kind: "complete.command", seq: 1, commandId, output });
+    publish(transport, parent, new FrameLetter(HEADER, [{ kind: "complete.command", seq: 1, commandId, output }]));
   };
   listen(transport, subjectOf("all", width), (carried) => children.forEach((child) => answer(carried, child)));
   for (const [index, place] of places.entries()) {
@@ -58,8 +58,8 @@ export class FloorAsker {
   #ask(isBroadcast: boolean, input: unknown): Promise<void> {
     this.#left = this.#each.length;
     const command = { ...COMMAND, input: encodePayload(input, "input") };
-    if (isBroadcast) publish(this.#transport, this.#all, command);
-    else for (const outlet of this.#each) publish(this.#transport, outlet, { ...command });
+    if (isBroadcast) publish(this.#transport, this.#all, new FrameLetter(HEADER, [command]));
+    else for (const outlet of this.#each) publish(this.#transport, outlet, new FrameLetter(HEADER, [{ ...command }]));
     return new Promise((resolve) => (this.#done = resolve));
   }
 
@@ -82,19 +82,18 @@ const COMMAND = {
 } as const;
 
 /** As the runtime does it: handed over within a thread, as bytes elsewhere. */
-function publish(transport: Transport, outlet: Outlet, message: Message): void {
-  const frame = new FrameLetter(HEADER, [message]);
+export function publish(transport: Transport, outlet: Outlet, frame: FrameLetter): void {
   if (typeof outlet === "string") transport.publish(outlet, encodeFrame(frame));
   else outlet.post(frame);
 }
 
-type Outlet = Route | string;
+export type Outlet = Route | string;
 
-function outletTo(transport: Transport, subject: string): Outlet {
+export function outletTo(transport: Transport, subject: string): Outlet {
   return transport.route?.(subject) ?? subject;
 }
 
-function listen(transport: Transport, subject: string, listener: (carried: Carried) => void): void {
+export function listen(transport: Transport, subject: string, listener: (carried: Carried, subject: string) => void): void {
   if (transport.collect === undefined) transport.subscribe(subject, listener);
   else transport.collect(subject, listener);
 }

@@ -1,0 +1,255 @@
+/**
+ * The other floor of the benchmark `fanout`: what is left of nodes when each side of a link is one object that does no more
+ * than fan-out's promises ask. Messages come in order and once within a session, and are kept until they are acknowledged;
+ * a command runs once for its id, as long as its outcome is kept; calls and handlers have deadlines, and credit bounds them.
+ * There are no states, no heartbeats, no recovery, no relays, no cancelling and no errors, and nothing is validated.
+ */
+import type { Transport } from "fractal-tree";
+import { type Carried, decodeCarried, FrameLetter } from "../src/node/frame-letter.js";
+import type { CommandRun, CompleteCommand, Frame, Message } from "../src/protocol/messages.js";
+import { decodePayload, encodePayload } from "../src/protocol/payload.js";
+import { listen, outletTo, publish, type Outlet } from "./fanout-floor.js";
+
+const SESSION = "q3JkT0aZ";
+const CREDIT = 1_024;
+const OUTCOMES_MAX = 5_000;
+
+type Handler = (input: unknown) => unknown;
+
+/** What both ends of a link keep of their session. */
+class End {
+  sentSeq = 0;
+  receivedSeq = 0;
+  broadcastSeq = 0;
+  lastHeardMs = 0;
+  lastSentMs = 0;
+  readonly unacknowledged: Message[] = [];
+  protected readonly transport: Transport;
+  protected readonly outlet: Outlet;
+
+  constructor(transport: Transport, subject: string) {
+    this.transport = transport;
+    this.outlet = outletTo(transport, subject);
+  }
+
+  protected send(message: Message): void {
+    message.seq = ++this.sentSeq;
+    this.unacknowledged.push(message);
+    const header = {
+      version: 1,
+      session: SESSION,
+      ack: this.receivedSeq,
+      broadcastAck: this.broadcastSeq,
+      credit: this.sentSeq + CREDIT,
+    };
+    this.lastSentMs = nowMs();
+    publish(this.transport, this.outlet, new FrameLetter(header, [message]));
+  }
+
+  /** Whether the frame is of this session. */
+  protected takes({ session, ack }: Frame): boolean {
+    if (session !== SESSION) return false;
+    this.lastHeardMs = nowMs();
+    while (this.unacknowledged.length > 0 && (this.unacknowledged[0] as Message).seq <= ack) this.unacknowledged.shift();
+    return true;
+  }
+}
+
+class BareChild extends End {
+  readonly #handlers: ReadonlyMap<string, Handler>;
+  /** Deadlines of what runs, by id. */
+  readonly #running = new Map<string, number>();
+  /** Ids, each before its outcome. */
+  #outcomes: (string | Uint8Array)[] = [];
+  #latestId = "";
+
+  constructor(transport: Transport, names: ChildNames, handlers: ReadonlyMap<string, Handler>) {
+    super(transport, names.up);
+    this.#handlers = handlers;
+    listen(transport, names.down, (carried) => this.#hear(carried, true));
+    listen(transport, names.all, (carried) => this.#hear(carried, false));
+  }
+
+  #hear(carried: Carried, isUnicast: boolean): void {
+    const frame = frameOf(carried, "down");
+    if (!this.takes(frame)) return;
+    for (const message of frame.messages) if (this.#isNext(Math.abs(message.seq), isUnicast)) this.#run(message as CommandRun);
+  }
+
+  #isNext(seq: number, isUnicast: boolean): boolean {
+    if (seq !== (isUnicast ? this.receivedSeq : this.broadcastSeq) + 1) return false;
+    if (isUnicast) this.receivedSeq = seq;
+    else this.broadcastSeq = seq;
+    return true;
+  }
+
+  /** Ids rise: one that is not higher than the latest was seen before. */
+  #run({ commandId, name, input, deadlineMs }: CommandRun): void {
+    const handler = this.#handlers.get(name);
+    if (handler === undefined || deadlineMs <= 0 || this.#running.size >= CREDIT) throw new Error("refused");
+    if (commandId <= this.#latestId && this.#outcomes.includes(commandId)) throw new Error("seen before");
+    this.#latestId = commandId;
+    const output = encodePayload(handler(decodePayload(input, "input")), "result");
+    if (this.#outcomes.length >= 2 * OUTCOMES_MAX) this.#outcomes = [];
+    this.#outcomes.push(commandId, output);
+    this.send({ kind: "complete.command", seq: 0, commandId, output });
+  }
+}
+
+interface ChildNames {
+  readonly up: string;
+  readonly down: string;
+  readonly all: string;
+}
+
+interface BareCall {
+  readonly link: BareLink;
+  readonly startedAtMs: number;
+  readonly deadlineAtMs: number;
+}
+
+interface BareOutcome {
+  readonly target: string;
+  readonly commandId: string;
+  readonly value: unknown;
+  readonly durationMs: number;
+}
+
+class BareLink extends End {
+  readonly id: string;
+  peerCredit = CREDIT;
+  /** Under way, by id. */
+  readonly calls = new Map<string, BareCall>();
+
+  constructor(transport: Transport, subject: string, id: string) {
+    super(transport, subject);
+    this.id = id;
+  }
+
+  /** Notes a call as sent. */
+  begin(commandId: string, times: Pick<BareCall, "startedAtMs" | "deadlineAtMs">): void {
+    if (this.sentSeq >= this.peerCredit) throw new Error("no credit");
+    this.calls.set(commandId, { link: this, ...times });
+  }
+
+  run(command: CommandRun): void {
+    this.send(command);
+  }
+
+  hear(frame: Frame, done: (outcome: BareOutcome) => void): void {
+    if (!this.takes(frame)) return;
+    this.peerCredit = Math.max(this.peerCredit, frame.credit);
+    for (const message of frame.messages) {
+      if (message.seq !== this.receivedSeq + 1) continue;
+      this.receivedSeq++;
+      this.#complete(message as CompleteCommand, done);
+    }
+  }
+
+  #complete({ commandId, output }: CompleteCommand, done: (outcome: BareOutcome) => void): void {
+    const call = this.calls.get(commandId);
+    if (call === undefined) return;
+    this.calls.delete(commandId);
+    const durationMs = nowMs() - call.startedAtMs;
+    done({ target: this.id, commandId, value: decodePayload(output, "result"), durationMs });
+  }
+}
+
+/** Asks all, again and again; returns the time for each answer, microseconds. */
+export class BareParent {
+  readonly #transport: Transport;
+  readonly #all: Outlet;
+  readonly #links = new Map<string, BareLink>();
+  #broadcastSeq = 0;
+  #calls = 0;
+  #outcomes: BareOutcome[] = [];
+  #done: () => void = () => {};
+
+  constructor(transport: Transport, width: number) {
+    this.#transport = transport;
+    this.#all = outletTo(transport, namesOf(width, "").all);
+    for (let place = 0; place < width; place++) {
+      const id = `c${place}`;
+      this.#links.set(id, new BareLink(transport, namesOf(width, id).down, id));
+    }
+    listen(transport, namesOf(width, "*").up, (carried, subject) => this.#hear(frameOf(carried, "up"), subject));
+  }
+
+  async costPerChild(isBroadcast: boolean, input: unknown, fanOuts: number): Promise<number> {
+    const startedAtMs = performance.now();
+    for (let n = 0; n < fanOuts; n++) await this.#ask(isBroadcast, input);
+    return ((performance.now() - startedAtMs) * 1_000) / (fanOuts * this.#links.size);
+  }
+
+  #ask(isBroadcast: boolean, payload: unknown): Promise<void> {
+    const input = encodePayload(payload, "input");
+    const startedAtMs = nowMs();
+    const times = { startedAtMs, deadlineAtMs: startedAtMs + 30_000 };
+    this.#outcomes = [];
+    if (isBroadcast) this.#broadcast(input, times);
+    else for (const link of this.#links.values()) link.run(this.#command(input, link, times));
+    return new Promise((resolve) => (this.#done = resolve));
+  }
+
+  #broadcast(input: Uint8Array, times: Pick<BareCall, "startedAtMs" | "deadlineAtMs">): void {
+    const command = newCommand(this.#newId(), input);
+    command.seq = -++this.#broadcastSeq;
+    for (const link of this.#links.values()) link.begin(command.commandId, times);
+    publish(this.#transport, this.#all, new FrameLetter({ version: 1, session: SESSION }, [command]));
+  }
+
+  #command(input: Uint8Array, link: BareLink, times: Pick<BareCall, "startedAtMs" | "deadlineAtMs">): CommandRun {
+    const command = newCommand(this.#newId(), input);
+    link.begin(command.commandId, times);
+    return command;
+  }
+
+  #newId(): string {
+    return `k3j9x02mf8qa${(2 ** 40 + this.#calls++).toString(36)}`;
+  }
+
+  #hear(frame: Frame, subject: string): void {
+    this.#links.get(subject.slice(subject.lastIndexOf(".") + 1))?.hear(frame, this.#take);
+  }
+
+  readonly #take = (outcome: BareOutcome): void => {
+    this.#outcomes.push(outcome);
+    if (this.#outcomes.length === this.#links.size) this.#done();
+  };
+}
+
+/** Answers for these children, whatever asks them. */
+export function startBareChildren(transport: Transport, width: number, places: readonly number[]): void {
+  const handlers = new Map<string, Handler>([["count", (input) => (input as { readonly quantity: number }).quantity]]);
+  for (const place of places) new BareChild(transport, namesOf(width, `c${place}`), handlers);
+}
+
+function namesOf(width: number, id: string): ChildNames {
+  const tree = `bare.w${width}`;
+  return { up: `${tree}.up.${id}`, down: `${tree}.down.${id}`, all: `${tree}.all` };
+}
+
+function newCommand(commandId: string, input: Uint8Array): CommandRun {
+  return {
+    kind: "command.run",
+    seq: 0,
+    commandId,
+    target: "",
+    name: "count",
+    input,
+    deadlineMs: 30_000,
+    idempotent: true,
+    minSyncVersion: 0,
+    meta: null,
+  };
+}
+
+function nowMs(): number {
+  return Math.trunc(performance.now());
+}
+
+function frameOf(carried: Carried, direction: "down" | "up"): Frame {
+  const decoded = decodeCarried(carried, direction);
+  if (decoded.kind !== "frame") throw new Error(decoded.reason);
+  return decoded.frame;
+}
