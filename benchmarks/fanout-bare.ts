@@ -50,7 +50,8 @@ class End {
   protected takes({ session, ack }: Frame): boolean {
     if (session !== SESSION) return false;
     this.lastHeardMs = nowMs();
-    while (this.unacknowledged.length > 0 && (this.unacknowledged[0] as Message).seq <= ack) this.unacknowledged.shift();
+    while (this.unacknowledged.length > 0 && (this.unacknowledged[0] as Message).seq <= ack)
+      this.unacknowledged.shift();
     return true;
   }
 }
@@ -73,7 +74,8 @@ class BareChild extends End {
   #hear(carried: Carried, isUnicast: boolean): void {
     const frame = frameOf(carried, "down");
     if (!this.takes(frame)) return;
-    for (const message of frame.messages) if (this.#isNext(Math.abs(message.seq), isUnicast)) this.#run(message as CommandRun);
+    for (const message of frame.messages)
+      if (this.#isNext(Math.abs(message.seq), isUnicast)) this.#run(message as CommandRun);
   }
 
   #isNext(seq: number, isUnicast: boolean): boolean {

@@ -93,7 +93,11 @@ export function outletTo(transport: Transport, subject: string): Outlet {
   return transport.route?.(subject) ?? subject;
 }
 
-export function listen(transport: Transport, subject: string, listener: (carried: Carried, subject: string) => void): void {
+export function listen(
+  transport: Transport,
+  subject: string,
+  listener: (carried: Carried, subject: string) => void,
+): void {
   if (transport.collect === undefined) transport.subscribe(subject, listener);
   else transport.collect(subject, listener);
 }

@@ -87,8 +87,8 @@ const CANCELS_MAX = 5;
 export class CallTable implements AlarmPort {
   readonly #port: CallTablePort;
   readonly #entries = new Registry<Entry>();
-  /** Ids waiting to be sent, oldest first. */
-  readonly #queue = new Set<string>();
+  /** Ids waiting to be sent, oldest first; null while there are none. */
+  #queue: Set<string> | null = null;
   /** For the deadlines of those who wait. */
   readonly #alarm: Alarm;
   /** Calls sent in this session, compared with the peer's credit. */
@@ -111,7 +111,7 @@ export class CallTable implements AlarmPort {
 
   /** Whether a call can be sent without waiting. */
   get hasCredit(): boolean {
-    return this.#open && this.#queue.size === 0 && this.#sent < this.#credit;
+    return this.#open && this.#queue === null && this.#sent < this.#credit;
   }
 
   /** Takes a call. One that is already known runs once: whoever gave it gets its outcome. */
@@ -122,12 +122,13 @@ export class CallTable implements AlarmPort {
       return this.#join(known, call);
     }
     if (this.hasCredit) return this.#send(this.#newEntry(call));
-    if (this.#queue.size >= this.#port.queueMax) {
-      const why = `${this.#queue.size} calls already wait for this link`;
+    const waiting = this.#queue?.size ?? 0;
+    if (waiting >= this.#port.queueMax) {
+      const why = `${waiting} calls already wait for this link`;
       return call.sink.settle(refused("OVERLOADED", why), call.id);
     }
     this.#newEntry(call);
-    this.#queue.add(call.id);
+    this.#wait(call);
   }
 
   /**
@@ -182,7 +183,7 @@ export class CallTable implements AlarmPort {
     this.#open = true;
     this.#sent = 0;
     this.#credit = this.#port.firstCredit;
-    this.#queue.clear();
+    this.#queue = null;
     for (const entry of this.#entries.values()) this.#resume(entry, options.sameExecutor);
     this.#pump();
   }
@@ -277,14 +278,14 @@ export class CallTable implements AlarmPort {
     const wasSent = entry.state === "sent" || entry.wasSentBefore;
     if (wasSent && !sameExecutor && !entry.call.idempotent) return this.#lose(entry, "the executor was restarted");
     if (wasSent) this.#postpone(entry, sameExecutor);
-    this.#queue.add(entry.call.id);
+    this.#wait(entry.call);
   }
 
   #lose(entry: Entry, why: string): void {
     const { state, call } = entry;
     if (call.idempotent && state !== "cancelling") {
       this.#postpone(entry, false);
-      this.#queue.add(call.id);
+      this.#wait(call);
     } else if (state === "queued") {
       this.#refuse(entry, why);
     } else {
@@ -300,7 +301,7 @@ export class CallTable implements AlarmPort {
 
   #requeue(entry: Entry): void {
     this.#advance(entry, "command.postponed");
-    this.#queue.add(entry.call.id);
+    this.#wait(entry.call);
   }
 
   #postpone(entry: Entry, sameExecutor: boolean): void {
@@ -317,12 +318,20 @@ export class CallTable implements AlarmPort {
   }
 
   #pump(): void {
-    if (!this.#open) return;
+    if (!this.#open || this.#queue === null) return;
     for (const id of this.#queue) {
       if (this.#sent >= this.#credit) return;
-      this.#queue.delete(id);
+      this.#leave(id);
       this.#send(this.#entries.get(id) as Entry);
     }
+  }
+
+  #wait({ id }: OutgoingCall): void {
+    (this.#queue ??= new Set()).add(id);
+  }
+
+  #leave(id: string): void {
+    if (this.#queue?.delete(id) === true && this.#queue.size === 0) this.#queue = null;
   }
 
   #send(entry: Entry): void {
@@ -344,7 +353,7 @@ export class CallTable implements AlarmPort {
   #settle(entry: Entry, outcome: Outcome): void {
     const { call } = entry;
     if (!this.#entries.delete(call.id)) return;
-    if (this.#queue.size > 0) this.#queue.delete(call.id);
+    this.#leave(call.id);
     if (entry.cancelTimer !== null) this.#port.clock.clearTimeout(entry.cancelTimer);
     entry.settle(outcome);
   }

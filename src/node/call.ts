@@ -64,8 +64,13 @@ class Completion implements Outcome {
   }
 }
 
+/** With an output of no byte or one, as most handlers have that return nothing, a number or a truth: all share these. */
+const NOTHING = new Completion(UNDEFINED_PAYLOAD);
+const SHORT = Array.from({ length: 0x100 }, (_, byte) => new Completion(Uint8Array.of(byte)));
+
 export function completed(output: Uint8Array): Outcome {
-  return new Completion(output);
+  if (output.length > 1) return new Completion(output);
+  return output.length === 0 ? NOTHING : (SHORT[output[0] as number] as Outcome);
 }
 
 /** With an output of its own: an answer is a view of all that came with it. */

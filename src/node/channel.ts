@@ -16,8 +16,8 @@ import { rethrowLater } from "../health/rethrow-later.js";
 import { UNSEQUENCED } from "../protocol/layouts.js";
 import type { Frame, Message, UnknownMessage } from "../protocol/messages.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
+import { EarlyMessages } from "./early-messages.js";
 import { FrameLetter } from "./frame-letter.js";
-import { SequenceReceiver, type SequencePort } from "./sequence.js";
 import {
   LocalSender,
   QUESTIONS,
@@ -64,20 +64,23 @@ const ACK_DELAY_MS = 50;
 /** How long a frame with sequenced messages is worth sending late; afterwards retransmission serves better. */
 const FRAME_TTL_MS = 10_000;
 
-/** What all channels share that carry nothing in sequence; never written to. */
-const UNUSED = new SequenceReceiver(0);
+/** What all channels share that have nothing to send; never written to. */
 const NOTHING_OUTGOING: Message[] = [];
 
-export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
+export class Channel implements AlarmPort, SequenceSenderPort {
   readonly session: string;
+  /** Number of the last sequenced message that arrived in order; 0 before the first. */
+  receivedSeq = 0;
   /** When we last sent anything, for heartbeat suppression. */
   lastSentMs = NEVER_MS;
   /** Calls that the peer takes in all; never shrinks. */
   peerCredit = 0;
   readonly #version: number;
   readonly #port: ChannelPort;
-  #unicast = UNUSED;
-  #broadcast = UNUSED;
+  /** Number of the last broadcast that arrived in order. */
+  #broadcastSeq: number;
+  /** What came before a missing one. */
+  #early: EarlyMessages | null = null;
   /** Made for the first message in sequence. */
   #sender: SequenceSender | null = null;
   #outgoing = NOTHING_OUTGOING;
@@ -98,16 +101,11 @@ export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
     this.#port = port;
     this.#version = version;
     this.session = session;
-    if (broadcastStart > 0) this.#broadcast = new SequenceReceiver(broadcastStart);
+    this.#broadcastSeq = broadcastStart;
   }
 
   get clock(): Clock {
     return this.#port.clock;
-  }
-
-  /** Number of the last sequenced message that arrived in order; 0 before the first. */
-  get receivedSeq(): number {
-    return this.#unicast.received;
   }
 
   /** Number of the last sequenced message sent; 0 before the first. */
@@ -146,13 +144,14 @@ export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
   /** Handles a frame of this session. */
   receive(frame: Frame): void {
     this.#isConfirmed = true;
-    this.#holdAnswers();
+    if (this.#port.isLocal) this.#holdAnswers();
     try {
       this.#sender?.acknowledge(frame.ack);
       this.peerCredit = Math.max(this.peerCredit, frame.credit);
       this.#port.onHeader(frame);
       for (const message of frame.messages) this.#handle(message);
     } finally {
+      if (this.#port.isLocal) this.#releaseAnswers();
       this.#awaitAnswer();
     }
   }
@@ -169,6 +168,7 @@ export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
         if (message.seq === 0 || this.#isConfirmed) this.#handle(message);
       }
     } finally {
+      this.#releaseAnswers();
       this.#awaitAnswer();
     }
   }
@@ -238,10 +238,11 @@ export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
 
   #write(messages: readonly Message[]): void {
     const frame = this.#frame(messages);
-    this.lastSentMs = this.clock.now();
+    const nowMs = this.clock.now();
+    this.lastSentMs = nowMs;
     this.#ackAtMs = null;
     const lastSeq = lastOf(messages);
-    if (lastSeq > 0) this.#sender?.written(lastSeq);
+    if (lastSeq > 0) this.#sender?.written(lastSeq, nowMs);
     this.#port.publish(frame, lastSeq === 0 ? 0 : FRAME_TTL_MS);
   }
 
@@ -249,8 +250,8 @@ export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
     const header = {
       version: this.#version,
       session: this.session,
-      ack: this.#unicast.received,
-      broadcastAck: this.#broadcast.received,
+      ack: this.receivedSeq,
+      broadcastAck: this.#broadcastSeq,
       credit: (this.#creditTold = this.#port.credit()),
     };
     return new FrameLetter(header, messages);
@@ -275,32 +276,38 @@ export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
     return all;
   }
 
-  /** What goes wrong with one message must not cost those that came with it. */
   #handle(message: Message | UnknownMessage): void {
     if (this.#closed) return;
+    const { seq } = message;
+    if (seq === 0) return this.#deliver(message);
+    if (!this.#port.isLocal || QUESTIONS.has(message.kind)) this.#oweAck();
+    const ahead = seq > 0 ? seq - this.receivedSeq : -seq - this.#broadcastSeq;
+    if (ahead === 1) this.#advance(message);
+    else if (ahead > 1) this.#keep(message, ahead);
+  }
+
+  /** Delivers the next message in order, and those that waited for it. */
+  #advance(next: Message | UnknownMessage | undefined): void {
+    for (let message = next; message !== undefined && !this.#closed; message = this.#early?.take(after(message))) {
+      if (message.seq > 0) this.receivedSeq = message.seq;
+      else this.#broadcastSeq = -message.seq;
+      this.#deliver(message);
+    }
+    if (this.#early?.isEmpty === true) this.#early = null;
+  }
+
+  /** What goes wrong with one message must not cost those that came with it. */
+  #deliver(message: Message | UnknownMessage): void {
     try {
-      this.#take(message);
+      this.#port.deliver(message);
     } catch (error) {
       rethrowLater(error);
     }
   }
 
-  #take(message: Message | UnknownMessage): void {
-    const { seq } = message;
-    if (seq === 0) return this.#port.deliver(message);
-    if (!this.#port.isLocal || QUESTIONS.has(message.kind)) this.#oweAck();
-    const receiver = this.#receiverOf(seq);
-    if (!receiver.take(Math.abs(seq), message, this)) this.#port.drop("outside the window");
-  }
-
-  /** A sequenced message whose turn has come. */
-  deliver(message: Message | UnknownMessage): void {
-    if (!this.#closed) this.#port.deliver(message);
-  }
-
-  #receiverOf(seq: number): SequenceReceiver {
-    if (seq > 0) return this.#unicast === UNUSED ? (this.#unicast = new SequenceReceiver(0)) : this.#unicast;
-    return this.#broadcast === UNUSED ? (this.#broadcast = new SequenceReceiver(0)) : this.#broadcast;
+  #keep(message: Message | UnknownMessage, ahead: number): void {
+    this.#early ??= new EarlyMessages();
+    if (!this.#early.keep(message, ahead)) this.#port.drop("outside the window");
   }
 
   #newSender(): SequenceSender {
@@ -321,13 +328,15 @@ export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
    * since its next frame comes in another turn.
    */
   #awaitAnswer(): void {
-    if (this.#port.isLocal) this.#releaseAnswers();
     if (this.#ackAtMs !== null && this.#outgoing.length === 0 && !this.#closed) this.wakeAt(this.#ackAtMs);
   }
 
-  /** While a frame of a peer in our thread is handled, what that brings about waits for its end. */
+  /**
+   * While a frame of a peer in our thread, or a broadcast, is handled, what that brings about waits for its end, and no
+   * longer: others hear the broadcast next, and with each of thousands less is left of us in the processor's caches.
+   */
   #holdAnswers(): void {
-    if (this.#port.isLocal) this.#flushScheduled = true;
+    this.#flushScheduled = true;
   }
 
   #releaseAnswers(): void {
@@ -335,7 +344,7 @@ export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
     if (this.#outgoing.length > 0) return this.flush();
     this.#flushScheduled = false;
     // Nothing else would tell the peer that we take more.
-    if (!this.#closed && this.#port.credit() > this.#creditTold) this.#oweAck();
+    if (this.#port.isLocal && !this.#closed && this.#port.credit() > this.#creditTold) this.#oweAck();
   }
 
   wakeAt(atMs: number): void {
@@ -352,6 +361,11 @@ export class Channel implements AlarmPort, SequencePort, SequenceSenderPort {
     const againAtMs = this.#sender?.wake(nowMs) ?? Infinity;
     return Math.min(this.#ackAtMs ?? Infinity, againAtMs);
   }
+}
+
+/** The number that follows in the same sequence. */
+function after({ seq }: Message | UnknownMessage): number {
+  return seq + Math.sign(seq);
 }
 
 /** The last number in sequence; a negative one if there are none but of broadcasts, and 0 for none at all. */

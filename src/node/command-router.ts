@@ -24,17 +24,20 @@ interface Relayed {
   session: number;
 }
 
+/** Of nodes that passed nothing on yet. Never written to. */
+const NOTHING_RELAYED = new Registry<Relayed>();
+
 export class CommandRouter {
   readonly #port: CommandRouterPort;
   readonly #executor: Executor;
   readonly #synchronizer: Synchronizer;
   /** Commands passed on, by id: to whom a cancel goes. */
-  readonly #relayed = new Registry<Relayed>();
-  readonly #memory: RelayMemory;
+  #relayed = NOTHING_RELAYED;
+  #memory: RelayMemory | null = null;
   readonly #parking: Parking;
   readonly #answers: CallSink;
   /** Who waits until everything passed on was answered. */
-  #idle: (() => void)[] = [];
+  #idle: (() => void)[] | null = null;
   /** Counts the sessions with the parent. */
   #session = 0;
   /** Commands of this session that arrived. */
@@ -44,7 +47,6 @@ export class CommandRouter {
     this.#port = port;
     this.#executor = port.executor;
     this.#synchronizer = port.synchronizer;
-    this.#memory = new RelayMemory(port.core.options.outcomesMax, port.core.options.outcomesMaxBytes);
     this.#parking = new Parking(port.core, port.synchronizer);
     this.#answers = new AnswersUp(port);
   }
@@ -70,7 +72,8 @@ export class CommandRouter {
     if (this.#isKnown(message, sink)) return;
     const refusal = this.#port.refusal();
     if (refusal !== null) return sink.settle(refusal, message.commandId);
-    const { receivedVersion } = this.#synchronizer;
+    // Nearly no command asks for one.
+    const receivedVersion = message.minSyncVersion === 0 ? 0 : this.#synchronizer.receivedVersion;
     if (message.minSyncVersion <= receivedVersion) return this.#start(message, sink, message.deadlineMs);
     this.#port.uplink?.send({ kind: "status.syncRequest", seq: 0, version: receivedVersion });
     this.#parking.park(message, sink, (deadlineMs) => {
@@ -93,7 +96,7 @@ export class CommandRouter {
   /** Resolves when everything passed on was answered. */
   idle(): Promise<void> {
     if (this.#relayed.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    return new Promise((resolve) => (this.#idle ??= []).push(resolve));
   }
 
   /** Refuses what waits for a document that will not come any more, or has one that does not count any more. */
@@ -130,7 +133,7 @@ export class CommandRouter {
       relayed.session = this.#session;
       return true;
     }
-    const outcome = this.#memory.recall(commandId, this.#session);
+    const outcome = this.#memory?.recall(commandId, this.#session);
     if (outcome !== undefined) sink.settle(outcome, commandId);
     return outcome !== undefined;
   }
@@ -159,6 +162,7 @@ export class CommandRouter {
       const why = `${core.path} cannot pass on a message of this size`;
       return sink.settle(refused("TOO_LARGE_FOR_HOP", why), message.commandId);
     }
+    if (this.#relayed === NOTHING_RELAYED) this.#relayed = new Registry();
     if (link !== undefined) this.#relayed.add(message.commandId, { link, sink: call.sink, session: this.#session });
     this.submit(call, message.target);
   }
@@ -167,7 +171,7 @@ export class CommandRouter {
     return {
       progress: (value) => sink.progress(value, commandId),
       settle: (outcome) => {
-        this.#memory.note(commandId, outcome, this.#relayed.get(commandId)?.session ?? this.#session);
+        this.#remember(commandId, outcome, this.#relayed.get(commandId)?.session ?? this.#session);
         this.#relayed.delete(commandId);
         sink.settle(outcome, commandId);
         this.#reportIdle();
@@ -175,10 +179,15 @@ export class CommandRouter {
     };
   }
 
+  #remember(commandId: string, outcome: Outcome, session: number): void {
+    const { outcomesMax, outcomesMaxBytes } = this.#port.core.options;
+    (this.#memory ??= new RelayMemory(outcomesMax, outcomesMaxBytes)).note(commandId, outcome, session);
+  }
+
   #reportIdle(): void {
     if (this.#relayed.size > 0) return;
-    const waiting = this.#idle;
-    this.#idle = [];
+    const waiting = this.#idle ?? [];
+    this.#idle = null;
     for (const resolve of waiting) resolve();
   }
 }

@@ -54,7 +54,7 @@ class Entry implements Invocation {
   readonly handler: PreparedHandler;
   readonly deadlineAtMs: number;
   sink: CallSink;
-  state: "queued" | "running" | "ended" = "queued";
+  state: "new" | "queued" | "running" | "ended" = "new";
   readonly #clock: Clock;
   /** Made when the handler asks for its signal: most never do. */
   #controller: AbortController | null = null;
@@ -101,6 +101,9 @@ class Entry implements Invocation {
   }
 }
 
+/** Of executors that had none yet. Never written to. */
+const NO_CALLS = new Registry<Entry>();
+
 export class Executor implements AlarmPort {
   readonly #port: ExecutorPort;
   readonly #core: NodeCore;
@@ -109,21 +112,22 @@ export class Executor implements AlarmPort {
   /** Of what is in `#calls` and `#outcomes`, or was. */
   readonly #seen = new SeenIds();
   /** What is queued or running, by id. */
-  readonly #calls = new Registry<Entry>();
+  #calls = NO_CALLS;
+  /** Its handler is being called: most that end at once are never looked for. */
+  #starting: Entry | null = null;
   /** Of those what is queued, in the order of arrival. */
-  readonly #queue = new Registry<Entry>();
+  #queue = NO_CALLS;
   /** For the deadlines. */
-  readonly #alarm: Alarm;
+  #alarm: Alarm | null = null;
   #draining = false;
   #isPumping = false;
-  #idle: (() => void)[] = [];
+  #idle: (() => void)[] | null = null;
 
   constructor(port: ExecutorPort, handlers: Handlers) {
     this.#port = port;
     this.#core = port.core;
     this.#handlers = handlers;
     this.#outcomes = new OutcomeCache(port.core.options.outcomesMax, port.core.options.outcomesMaxBytes);
-    this.#alarm = new Alarm(this);
   }
 
   get clock(): Clock {
@@ -132,11 +136,11 @@ export class Executor implements AlarmPort {
 
   /** Calls that are queued or running. */
   get size(): number {
-    return this.#calls.size;
+    return this.#calls.size + (this.#starting === null ? 0 : 1);
   }
 
   get running(): number {
-    return this.#calls.size - this.#queue.size;
+    return this.size - this.#queue.size;
   }
 
   get queued(): number {
@@ -160,11 +164,8 @@ export class Executor implements AlarmPort {
     const nowMs = this.clock.now();
     const accepted = { handler: handler as PreparedHandler, sink, deadlineAtMs: nowMs + deadlineMs };
     const entry = new Entry(id, call, accepted, this.clock);
-    const mayRun = this.#queue.size === 0 && this.#mayRun(nowMs);
-    this.#calls.add(id, entry);
-    this.#alarm.coverUntil(entry.deadlineAtMs);
-    if (mayRun) this.#run(entry);
-    else this.#queue.add(id, entry);
+    if (this.#queue.size === 0 && this.#mayRun(nowMs)) this.#run(entry);
+    else this.#enqueue(entry);
   }
 
   /** Answers a call that is known already: now, or when it ends. Returns whether it is. */
@@ -201,8 +202,8 @@ export class Executor implements AlarmPort {
   /** Refuses new calls and resolves when the accepted ones have ended. */
   drain(): Promise<void> {
     this.#draining = true;
-    if (this.#calls.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    if (this.size === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.#idle ??= []).push(resolve));
   }
 
   /** Ends everything: aborts what runs, refuses what waits. */
@@ -210,7 +211,8 @@ export class Executor implements AlarmPort {
     this.#draining = true;
     for (const entry of this.#queue.values()) this.#finish(entry, refused("UNAVAILABLE", why));
     for (const entry of this.#calls.values()) this.#finish(entry, uncompleted("unknown", "EXECUTOR_LOST", why));
-    this.#alarm.stop();
+    if (this.#starting !== null) this.#finish(this.#starting, uncompleted("unknown", "EXECUTOR_LOST", why));
+    this.#alarm?.stop();
   }
 
   #refusal(name: string, handler: PreparedHandler | undefined, deadlineMs: number): Outcome | null {
@@ -253,16 +255,37 @@ export class Executor implements AlarmPort {
     }
   }
 
+  #enqueue(entry: Entry): void {
+    entry.state = "queued";
+    this.#keep(entry);
+    if (this.#queue === NO_CALLS) this.#queue = new Registry();
+    this.#queue.add(entry.id, entry);
+  }
+
+  /** Until its deadline. */
+  #keep(entry: Entry): void {
+    if (this.#calls === NO_CALLS) this.#calls = new Registry();
+    this.#calls.add(entry.id, entry);
+    (this.#alarm ??= new Alarm(this)).coverUntil(entry.deadlineAtMs);
+  }
+
   /** What a handler returns without a promise is its answer at once. */
   #run(entry: Entry): void {
+    if (entry.state === "new") this.#starting = entry;
     entry.state = "running";
     try {
       const result = entry.handler(decodeInput(entry.call.input), entry, this.#core);
-      if (isThenable(result)) void this.#await(entry, result);
+      if (isThenable(result)) this.#goOn(entry, result);
       else this.#finish(entry, this.#encodeResult(result));
     } catch (error) {
       this.#finish(entry, failureOf(error));
     }
+  }
+
+  #goOn(entry: Entry, result: PromiseLike<unknown>): void {
+    if (this.#starting === entry) this.#keep(entry);
+    this.#starting = null;
+    void this.#await(entry, result);
   }
 
   /** Never rejects. */
@@ -290,19 +313,19 @@ export class Executor implements AlarmPort {
     if (entry.state === "ended") return;
     if (entry.state === "queued") this.#queue.delete(entry.id);
     entry.state = "ended";
-    this.#calls.delete(entry.id);
+    if (this.#starting === entry) this.#starting = null;
+    else this.#calls.delete(entry.id);
     if (outcome.status !== "notStarted") this.#outcomes.set(entry.id, outcome);
     this.#port.progressed();
     entry.sink.settle(outcome, entry.id);
     if (ABORTING.has(outcome.status)) entry.abort(outcome.message);
     if (this.#queue.size > 0) this.#pump();
-    if (this.#calls.size === 0) this.#reportIdle();
+    if (this.#idle !== null && this.size === 0) this.#reportIdle();
   }
 
   #reportIdle(): void {
-    if (this.#idle.length === 0) return;
-    const waiting = this.#idle;
-    this.#idle = [];
+    const waiting = this.#idle ?? [];
+    this.#idle = null;
     for (const resolve of waiting) resolve();
   }
 }

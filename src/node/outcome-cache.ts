@@ -10,13 +10,15 @@ import type { Outcome } from "./call.js";
 /** What an entry costs besides its output, bytes. */
 const ENTRY_BYTES = 256;
 
+const NONE: readonly never[] = [];
+
 export class OutcomeCache<Kept extends Outcome = Outcome> {
   readonly #entriesMax: number;
   readonly #bytesMax: number;
   /** Each behind its id: one array of both is in fewer places that no cache holds. */
   #young: (string | Kept)[] = [];
   #youngBytes = 0;
-  #old: (string | Kept)[] = [];
+  #old: readonly (string | Kept)[] = NONE;
   /** Made only when somebody asks: nearly all outcomes are never asked for. */
   #index: Index<Kept> | null = null;
 

@@ -10,6 +10,7 @@ const PREFIX_LENGTH = 12;
 /** Of the longest count that is compared, characters: seven bits each, in a safe integer. */
 const COUNT_LENGTH_MAX = 7;
 const SOURCES_MAX = 16;
+const NO_OTHERS: readonly Source[] = [];
 
 interface Source {
   readonly prefix: string;
@@ -21,7 +22,7 @@ let latestPrefix = "";
 
 export class SeenIds {
   /** The latest source is at hand; the others wait here, with what was noted of them. */
-  readonly #others: Source[] = [];
+  #others = NO_OTHERS;
   #prefix = "";
   #highest = -1;
 
@@ -43,10 +44,11 @@ export class SeenIds {
   #turnTo(prefix: string): boolean {
     const place = this.#others.findIndex((each) => each.prefix === prefix);
     if (place === -1 && this.#others.length >= SOURCES_MAX - 1) return false;
-    const [source] = place === -1 ? [{ prefix: shared(prefix), highest: -1 }] : this.#others.splice(place, 1);
-    if (this.#prefix !== "") this.#others.push({ prefix: this.#prefix, highest: this.#highest });
-    this.#prefix = (source as Source).prefix;
-    this.#highest = (source as Source).highest;
+    const source = this.#others[place] ?? { prefix: shared(prefix), highest: -1 };
+    const latest = { prefix: this.#prefix, highest: this.#highest };
+    if (this.#prefix !== "") this.#others = [...this.#others.filter((each) => each !== source), latest];
+    this.#prefix = source.prefix;
+    this.#highest = source.highest;
     return true;
   }
 }

@@ -29,7 +29,7 @@ export interface SequenceSender {
   /** Numbers a message and keeps it. */
   take(message: Message): void;
   /** A frame was written in which this is the last of our numbers. */
-  written(lastSeq: number): void;
+  written(lastSeq: number, nowMs: number): void;
   acknowledge(seq: number): void;
   /** The transport is back: what was sent into the outage may be lost. */
   reconnected(): void;
@@ -79,9 +79,9 @@ export class RetransmittingSender implements SequenceSender {
     this.#unacked.push(message);
   }
 
-  written(): void {
+  written(_lastSeq: number, nowMs: number): void {
     if (this.#dueAtMs !== null || this.#unacked.size === 0) return;
-    this.#dueAtMs = this.#port.clock.now() + this.#delayMs;
+    this.#dueAtMs = nowMs + this.#delayMs;
     this.#port.wakeAt(this.#dueAtMs);
   }
 
@@ -94,7 +94,7 @@ export class RetransmittingSender implements SequenceSender {
 
   /** A partial acknowledgement names the next gap. */
   #goOn(acknowledged: number): void {
-    if (acknowledged >= this.#recoverUntil) return this.written();
+    if (acknowledged >= this.#recoverUntil) return this.written(acknowledged, this.#port.clock.now());
     this.#recoverCount = Math.min(RETRANSMITTED_MAX, 2 * this.#recoverCount);
     this.#retransmit();
   }

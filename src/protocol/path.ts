@@ -50,9 +50,14 @@ export function parentPath(path: string): string | null {
   return dot === -1 ? null : path.slice(0, dot);
 }
 
+const DOT = ".".charCodeAt(0);
+
 /** The last token. */
 export function lastToken(path: string): string {
-  return path.slice(path.lastIndexOf(".") + 1);
+  let start = path.length;
+  // V8 calls into its runtime for the last index of a character.
+  while (start > 0 && path.charCodeAt(start - 1) !== DOT) start--;
+  return path.slice(start);
 }
 
 /** Splits a relative path into the child to go through and the rest below it (empty when the child itself is meant). */

@@ -35,9 +35,9 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     withinSeeds: 300,
     edits: [
       {
-        file: "src/node/sequence.ts",
-        find: "if (number > this.received + 1) return this.#keep(number, message);",
-        replace: "",
+        file: "src/node/channel.ts",
+        find: "if (ahead === 1) this.#advance(message);\n    else if (ahead > 1) this.#keep(message, ahead);",
+        replace: "if (ahead >= 1) this.#advance(message);",
       },
     ],
   },
@@ -45,7 +45,9 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     name: "no-retransmission",
     bug: "what was lost is not sent again",
     withinSeeds: 20,
-    edits: [{ file: "src/node/channel.ts", find: "if (lastSeq > 0) this.#sender?.written(lastSeq);", replace: "" }],
+    edits: [
+      { file: "src/node/channel.ts", find: "if (lastSeq > 0) this.#sender?.written(lastSeq, nowMs);", replace: "" },
+    ],
   },
   {
     name: "begun-called-not-started",
