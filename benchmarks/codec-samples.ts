@@ -55,6 +55,7 @@ const FIELDS: { readonly [K in Kind]: () => Fields<K> } = {
   "heartbeat.beat": () => ({ nextInMs: 5_000, localHealth: 0 }),
   "heartbeat.ack": () => ({}),
   "heartbeat.unsupported": () => ({ type: 12, unknownKind: 3 }),
+  "heartbeat.acks": () => ({ acks: Array.from({ length: 64 }, (_, place) => [session(), 1_000 + place]).flat() }),
   "shutdown.stop": () => ({ remainingMs: 10_000, reason: "deployed anew" }),
   "shutdown.leaving": () => ({ reason: "deployed anew" }),
   "shutdown.fenced": () => ({ boot: boot(), epoch }),

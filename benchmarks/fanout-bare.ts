@@ -64,11 +64,17 @@ class BareChild extends End {
   #outcomes: (string | Uint8Array)[] = [];
   #latestId = "";
 
+  readonly #names: ChildNames;
+
   constructor(transport: Transport, names: ChildNames, handlers: ReadonlyMap<string, Handler>) {
     super(transport, names.up);
+    this.#names = names;
     this.#handlers = handlers;
-    listen(transport, names.down, (carried) => this.#hear(carried, true));
-    listen(transport, names.all, (carried) => this.#hear(carried, false));
+  }
+
+  start(): void {
+    listen(this.transport, this.#names.down, (carried) => this.#hear(carried, true));
+    listen(this.transport, this.#names.all, (carried) => this.#hear(carried, false));
   }
 
   #hear(carried: Carried, isUnicast: boolean): void {
@@ -223,7 +229,7 @@ export class BareParent {
 /** Answers for these children, whatever asks them. */
 export function startBareChildren(transport: Transport, width: number, places: readonly number[]): void {
   const handlers = new Map<string, Handler>([["count", (input) => (input as { readonly quantity: number }).quantity]]);
-  for (const place of places) new BareChild(transport, namesOf(width, `c${place}`), handlers);
+  for (const place of places) new BareChild(transport, namesOf(width, `c${place}`), handlers).start();
 }
 
 function namesOf(width: number, id: string): ChildNames {

@@ -1,6 +1,7 @@
 /** The trees that the benchmark `fanout` asks, one of each width, and what one of them takes for an answer of all. */
 import { createNode, type Node, type Transport } from "fractal-tree";
 import type { Reading } from "./bench.js";
+import { BareParent, startBareChildren } from "./fanout-bare.js";
 import { answerFloor, FloorAsker } from "./fanout-floor.js";
 
 export const WIDTHS = [10, 100, 1_000, 10_000] as const;
@@ -26,6 +27,7 @@ export async function startChildren(transport: Transport, first: number, of: num
   for (const width of WIDTHS) {
     const places = Array.from({ length: width }, (_, place) => place).filter((place) => place % of === first);
     answerFloor(transport, width, places);
+    startBareChildren(transport, width, places);
   }
   await Promise.all(mine.map((path) => createNode({ path, transport, commands }).start()));
 }
@@ -58,9 +60,9 @@ export async function measureWidths(
   return toReadings(costs);
 }
 
-/** The same by plain listeners. */
+/** The same by a floor. */
 export async function measureFloor(
-  askers: readonly FloorAsker[],
+  askers: readonly Asker[],
   isBroadcast: boolean,
   operations: number | null,
 ): Promise<readonly Reading[]> {
@@ -72,8 +74,20 @@ export async function measureFloor(
   return toReadings(costs);
 }
 
-export function floorAskers(transport: Transport): readonly FloorAsker[] {
-  return WIDTHS.map((width) => new FloorAsker(transport, width));
+/** Whoever is asked; the first are nodes. */
+export type Asked = "nodes" | "bare nodes" | "plain listeners";
+
+/** Asks all children of one width, and says what each of them costs, microseconds. */
+interface Asker {
+  costPerChild(isBroadcast: boolean, input: unknown, fanOuts: number): Promise<number>;
+}
+
+/** One for each width. */
+export function floorAskers(transport: Transport): Readonly<Record<Exclude<Asked, "nodes">, readonly Asker[]>> {
+  return {
+    "bare nodes": WIDTHS.map((width) => new BareParent(transport, width)),
+    "plain listeners": WIDTHS.map((width) => new FloorAsker(transport, width)),
+  };
 }
 
 /** Microseconds. */

@@ -5,7 +5,15 @@
 import { memoryTransport } from "fractal-tree";
 import { connectNats } from "fractal-tree/nats";
 import { answerParent, programInput, reportToParent } from "./child-process.js";
-import { floorAskers, measureFloor, measureWidths, startChildren, startRoots, untilReady } from "./fanout-drive.js";
+import {
+  type Asked,
+  floorAskers,
+  measureFloor,
+  measureWidths,
+  startChildren,
+  startRoots,
+  untilReady,
+} from "./fanout-drive.js";
 
 const { operations, servers } = programInput() as {
   readonly operations: number | null;
@@ -18,8 +26,9 @@ const roots = await startRoots(transport);
 if (servers === null) await startChildren(transport, 0, 1);
 const askers = floorAskers(transport);
 answerParent(async (question) => {
-  const { idempotent, isFloor } = question as { readonly idempotent: boolean; readonly isFloor: boolean };
+  const { idempotent, asked } = question as { readonly idempotent: boolean; readonly asked: Asked };
   await untilReady(roots);
-  return isFloor ? measureFloor(askers, idempotent, operations) : measureWidths(roots, idempotent, operations);
+  if (asked === "nodes") return measureWidths(roots, idempotent, operations);
+  return measureFloor(askers[asked], idempotent, operations);
 });
 reportToParent({ ready: true });

@@ -7,9 +7,12 @@
  * B3. What all open children acknowledged is forgotten, and the log is bounded.
  */
 import { type Clock, randomId } from "../health/clock.js";
+import { estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
 import type { Message } from "../protocol/messages.js";
 import { broadcastSubject } from "../protocol/subjects.js";
+import { Acknowledger, type AcknowledgerPort } from "./acknowledger.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
+import type { Channel } from "./channel.js";
 import type { ChildLink } from "./child-link.js";
 import type { NodeCore, Outlet } from "./core.js";
 import { frameApart } from "./frame-letter.js";
@@ -26,7 +29,7 @@ interface Sent {
   readonly sentAtMs: number;
 }
 
-export class Broadcaster implements AlarmPort {
+export class Broadcaster implements AcknowledgerPort, AlarmPort {
   /** Names this parent's broadcast sequence; new at each start. */
   readonly session: string;
   lastSentMs = -Infinity;
@@ -37,6 +40,8 @@ export class Broadcaster implements AlarmPort {
   /** Unacknowledged broadcasts, oldest first; the last one has number `#seq`. */
   #log: Sent[] = [];
   readonly #refills = new Alarm(this);
+  /** Made for the first child that waits. */
+  #acknowledger: Acknowledger | null = null;
 
   constructor(core: NodeCore, openLinks: () => Iterable<ChildLink>) {
     this.#core = core;
@@ -47,6 +52,22 @@ export class Broadcaster implements AlarmPort {
 
   get clock(): Clock {
     return this.#core.options.clock;
+  }
+
+  get maxPayloadBytes(): number {
+    return this.#core.options.transport.maxPayloadBytes;
+  }
+
+  /** Children whose session is open. */
+  get openCount(): number {
+    let count = 0;
+    for (const _ of this.#openLinks()) count++;
+    return count;
+  }
+
+  /** What is owed to this child is due at this time, unless something else tells it. */
+  awaitAck(channel: Channel, atMs: number): void {
+    (this.#acknowledger ??= new Acknowledger(this)).add(channel, atMs);
   }
 
   /** The number of the last broadcast. */
@@ -82,11 +103,20 @@ export class Broadcaster implements AlarmPort {
   close(): void {
     this.#log = [];
     this.#refills.stop();
+    this.#acknowledger?.close();
   }
 
   #write(message: Message, ttlMs: number): void {
     this.lastSentMs = this.#core.now();
-    this.#core.publish(this.#outlet, frameApart([message], this.session), ttlMs);
+    const messages = this.#acknowledger === null ? [message] : this.#withAcks(message, this.#acknowledger);
+    this.#core.publish(this.#outlet, frameApart(messages, this.session), ttlMs);
+  }
+
+  /** Acknowledgements first: who is stopped by the message still needs them. */
+  #withAcks(message: Message, acknowledger: Acknowledger): readonly Message[] {
+    const isThem = message.kind === "heartbeat.acks";
+    const roomBytes = this.maxPayloadBytes - FRAME_OVERHEAD_BYTES - estimateBytes(message);
+    return isThem ? [message] : [...acknowledger.takeAlong(roomBytes), message];
   }
 
   /** Sends each child that is behind the oldest broadcast that it misses, unless that was sent only just now. */

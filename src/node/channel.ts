@@ -40,6 +40,8 @@ export interface ChannelPort {
   drop(reason: string): void;
   /** How many calls of this session we take in all, counted from its start. */
   credit(): number;
+  /** What the channel owes is due at this time, unless something else tells it. */
+  awaitAck(channel: Channel, atMs: number): void;
   /** Whether other calls over this link are under way, so that a message has company if it waits. */
   isBusy(): boolean;
   /** The peer acknowledged or granted credit. */
@@ -68,34 +70,38 @@ const FRAME_TTL_MS = 10_000;
 const NOTHING_OUTGOING: Message[] = [];
 
 export class Channel implements AlarmPort, SequenceSenderPort {
-  readonly session: string;
-  /** Number of the last sequenced message that arrived in order; 0 before the first. */
-  receivedSeq = 0;
-  /** When we last sent anything, for heartbeat suppression. */
-  lastSentMs = NEVER_MS;
-  /** Calls that the peer takes in all; never shrinks. */
-  peerCredit = 0;
-  readonly #version: number;
   readonly #port: ChannelPort;
-  /** Number of the last broadcast that arrived in order. */
-  #broadcastSeq: number;
-  /** What came before a missing one. */
-  #early: EarlyMessages | null = null;
-  /** Made for the first message in sequence. */
-  #sender: SequenceSender | null = null;
-  #outgoing = NOTHING_OUTGOING;
-  #flushScheduled = false;
-  /** Made for the first message that is to be acknowledged. */
-  #alarm: Alarm | null = null;
-  /** When a bare acknowledgement is due; null while none is owed. */
-  #ackAtMs: number | null = null;
+  readonly session: string;
   #closed = false;
-  #isOverrun = false;
   /** The peer has spoken in this session: it holds to it. */
   #isConfirmed = false;
-  #onEnd: (() => void) | null = null;
+  /** Number of the last broadcast that arrived in order. */
+  #broadcastSeq: number;
+  /** Number of the last sequenced message that arrived in order; 0 before the first. */
+  receivedSeq = 0;
+  /** What came before a missing one. */
+  #early: EarlyMessages | null = null;
+  #flushScheduled = false;
+  #outgoing = NOTHING_OUTGOING;
+  /** Made for the first message in sequence. */
+  #sender: SequenceSender | null = null;
+  readonly #version: number;
   /** Calls that we take in all, as the peer was told last. */
   #creditTold = 0;
+  /** When we last sent anything, for heartbeat suppression. */
+  lastSentMs = NEVER_MS;
+  /** When a bare acknowledgement is due; null while none is owed. */
+  ackAtMs: number | null = null;
+  /** Somebody else waits for that. */
+  isAckAwaited = false;
+  /** The peer does not understand it when others tell it. */
+  isAckedAlone = false;
+  /** Calls that the peer takes in all; never shrinks. */
+  peerCredit = 0;
+  #onEnd: (() => void) | null = null;
+  /** Made for the first message that is to be acknowledged. */
+  #alarm: Alarm | null = null;
+  #isOverrun = false;
 
   constructor(port: ChannelPort, { version, session, broadcastStart }: SessionOptions) {
     this.#port = port;
@@ -173,6 +179,28 @@ export class Channel implements AlarmPort, SequenceSenderPort {
     }
   }
 
+  /** Whether the peer may send more calls than it knows of. */
+  get hasNewCredit(): boolean {
+    return this.#port.credit() > this.#creditTold;
+  }
+
+  /** The peer is told by others, and not by a frame of ours, that we have all messages up to the returned number. */
+  acknowledgedElsewhere(): number {
+    this.ackAtMs = null;
+    return this.receivedSeq;
+  }
+
+  /** The peer is to be told by frames of ours from now on. */
+  acknowledgeAlone(): void {
+    this.isAckedAlone = true;
+    this.acknowledge();
+  }
+
+  /** The peer has told by others what it has. */
+  takeAck(seq: number): void {
+    if (!this.#closed) this.#sender?.acknowledge(seq);
+  }
+
   /** Tells the peer at once what we have received and take. */
   acknowledge(): void {
     if (!this.#closed) this.#enqueue({ kind: this.#port.ackKind, seq: 0 });
@@ -203,6 +231,7 @@ export class Channel implements AlarmPort, SequenceSenderPort {
     this.#sender?.close();
     this.#outgoing = NOTHING_OUTGOING;
     this.#alarm?.stop();
+    this.ackAtMs = null;
   }
 
   /** At the end of the turn: whoever sends does not expect the session to end meanwhile. */
@@ -240,7 +269,7 @@ export class Channel implements AlarmPort, SequenceSenderPort {
     const frame = this.#frame(messages);
     const nowMs = this.clock.now();
     this.lastSentMs = nowMs;
-    this.#ackAtMs = null;
+    this.ackAtMs = null;
     const lastSeq = lastOf(messages);
     if (lastSeq > 0) this.#sender?.written(lastSeq, nowMs);
     this.#port.publish(frame, lastSeq === 0 ? 0 : FRAME_TTL_MS);
@@ -320,7 +349,7 @@ export class Channel implements AlarmPort, SequenceSenderPort {
   }
 
   #oweAck(): void {
-    this.#ackAtMs ??= this.clock.now() + ACK_DELAY_MS;
+    this.ackAtMs ??= this.clock.now() + ACK_DELAY_MS;
   }
 
   /**
@@ -328,7 +357,7 @@ export class Channel implements AlarmPort, SequenceSenderPort {
    * since its next frame comes in another turn.
    */
   #awaitAnswer(): void {
-    if (this.#ackAtMs !== null && this.#outgoing.length === 0 && !this.#closed) this.wakeAt(this.#ackAtMs);
+    if (this.ackAtMs !== null && this.#outgoing.length === 0 && !this.#closed) this.#port.awaitAck(this, this.ackAtMs);
   }
 
   /**
@@ -344,7 +373,7 @@ export class Channel implements AlarmPort, SequenceSenderPort {
     if (this.#outgoing.length > 0) return this.flush();
     this.#flushScheduled = false;
     // Nothing else would tell the peer that we take more.
-    if (this.#port.isLocal && !this.#closed && this.#port.credit() > this.#creditTold) this.#oweAck();
+    if (this.#port.isLocal && !this.#closed && this.hasNewCredit) this.#oweAck();
   }
 
   wakeAt(atMs: number): void {
@@ -354,12 +383,12 @@ export class Channel implements AlarmPort, SequenceSenderPort {
 
   /** Acknowledges or retransmits what is due. */
   wake(nowMs: number): number {
-    if (this.#ackAtMs !== null && nowMs >= this.#ackAtMs) {
-      this.#ackAtMs = null;
+    if (this.ackAtMs !== null && nowMs >= this.ackAtMs) {
+      this.ackAtMs = null;
       this.acknowledge();
     }
     const againAtMs = this.#sender?.wake(nowMs) ?? Infinity;
-    return Math.min(this.#ackAtMs ?? Infinity, againAtMs);
+    return Math.min(this.ackAtMs ?? Infinity, againAtMs);
   }
 }
 

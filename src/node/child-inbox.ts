@@ -1,6 +1,7 @@
 /** What comes of what children say within their sessions, and of their coming and going. */
 import { type Epoch, formatEpoch } from "../../machines/epoch.js";
 import type { LinkState } from "../../machines/link.js";
+import { LAYOUTS } from "../protocol/layouts.js";
 import {
   type ErrorNode,
   type Message,
@@ -14,6 +15,8 @@ import { completed, type Outcome, uncompleted } from "./call.js";
 import type { ChildLink } from "./child-link.js";
 import type { ChildrenPort } from "./children.js";
 import type { NodeRuntime } from "./runtime.js";
+
+const ACKS = LAYOUTS["heartbeat.acks"];
 
 /** The parts of the node that its children's words concern. */
 type ChildInboxPort = Pick<
@@ -72,6 +75,7 @@ export class ChildInbox implements ChildrenPort {
       case "error.node":
         return this.#failed(link, message);
       case "error.unsupported":
+        if (message.type === ACKS.type && message.unknownKind === ACKS.number) link.channel?.acknowledgeAlone();
         return core.drop(link.id, "unsupported by the child");
       case "ack.frame":
       case "ack.shutdown":

@@ -54,24 +54,39 @@ export interface ChildLinkPort {
   readonly core: NodeCore;
   deliver(link: ChildLink, message: Message | UnknownMessage): void;
   changed(link: ChildLink, from: LinkState): void;
+  /** What a channel owes is due at this time, unless something else tells it. */
+  awaitAck(channel: Channel, atMs: number): void;
   /** Upward requests that we take from this child in all. */
   requestCredit(link: ChildLink): number;
 }
 
 export class ChildLink implements ChannelPort, CallTablePort {
+  readonly #port: ChildLinkPort;
+  channel: Channel | null = null;
+  state: LinkState = "absent";
+  /** The child runs in our thread: it cannot die without us. */
+  isLocal = false;
+  detector: Detector | null = null;
+  #calls: CallTable | null = null;
+  broadcastAck = 0;
   readonly id: string;
+  readonly #outlet: Outlet;
+  /** Another process has had a session with us: it may still take itself for the child, and hear broadcasts. */
+  hasHadOthers = false;
+  offer: Offer | null = null;
+  /** Calls may flow. */
+  #isReady = false;
+  /** Requests of this session that arrived. */
+  requestsTaken = 0;
   readonly path: string;
   readonly critical: boolean;
   /** Listed in the options: expected even while absent. */
   readonly listed: boolean;
-  state: LinkState = "absent";
   /** It is to be there: a child that has finished is declared, but not missed. */
   wanted = true;
   /** It has been ready since it came. */
   proven = false;
   boot = "";
-  /** Another process has had a session with us: it may still take itself for the child, and hear broadcasts. */
-  hasHadOthers = false;
   /** The process that has, or had last, a session is certainly gone. */
   isGone = false;
   /** The announcement that the latest session answered. */
@@ -83,29 +98,16 @@ export class ChildLink implements ChannelPort, CallTablePort {
   endedWhy = "";
   /** Who held the path until the latest session was opened, if it had one then. */
   displaced: EndedChild | null = null;
-  channel: Channel | null = null;
-  offer: Offer | null = null;
   predecessor: Predecessor | null = null;
   takeovers = NO_TAKEOVERS;
-  detector: Detector | null = null;
-  /** The child runs in our thread: it cannot die without us. */
-  isLocal = false;
   report: Report | null = null;
   reportAtMs = 0;
-  /** Requests of this session that arrived. */
-  requestsTaken = 0;
-  broadcastAck = 0;
   /** Called once the session ends: a shutdown waits for it. */
   onClosed: (() => void) | null = null;
-  #calls: CallTable | null = null;
-  /** Calls may flow. */
-  #isReady = false;
   /** In this session. */
   #hasReported = false;
   /** The process that was last given calls. */
   #callsBoot = "";
-  readonly #port: ChildLinkPort;
-  readonly #outlet: Outlet;
 
   constructor(port: ChildLinkPort, id: string, options: { readonly critical: boolean; readonly listed: boolean }) {
     this.#port = port;
@@ -304,6 +306,10 @@ export class ChildLink implements ChannelPort, CallTablePort {
 
   deliver(message: Message | UnknownMessage): void {
     this.#port.deliver(this, message);
+  }
+
+  awaitAck(channel: Channel, atMs: number): void {
+    this.#port.awaitAck(channel, atMs);
   }
 
   drop(reason: string): void {

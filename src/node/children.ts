@@ -26,6 +26,7 @@ import {
 import { broadcastSubject, childrenSubject, downSubject, senderId } from "../protocol/subjects.js";
 import type { Subscription } from "../transport/transport.js";
 import { Broadcaster } from "./broadcaster.js";
+import type { Channel } from "./channel.js";
 import { ChildLink, type ChildLinkPort, type Offer } from "./child-link.js";
 import { ChildTally } from "./child-tally.js";
 import type { NodeCore } from "./core.js";
@@ -290,6 +291,10 @@ export class Children implements ChildLinkPort {
   changed(link: ChildLink, from: LinkState): void {
     this.#tally?.change(link, from);
     this.#port.linkChanged(link, from);
+  }
+
+  awaitAck(channel: Channel, atMs: number): void {
+    this.broadcaster.awaitAck(channel, atMs);
   }
 
   requestCredit(link: ChildLink): number {

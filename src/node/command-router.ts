@@ -30,18 +30,18 @@ const NOTHING_RELAYED = new Registry<Relayed>();
 export class CommandRouter {
   readonly #port: CommandRouterPort;
   readonly #executor: Executor;
-  readonly #synchronizer: Synchronizer;
+  /** Commands of this session that arrived. */
+  #taken = 0;
   /** Commands passed on, by id: to whom a cancel goes. */
   #relayed = NOTHING_RELAYED;
+  readonly #answers: CallSink;
+  readonly #synchronizer: Synchronizer;
   #memory: RelayMemory | null = null;
   readonly #parking: Parking;
-  readonly #answers: CallSink;
   /** Who waits until everything passed on was answered. */
   #idle: (() => void)[] | null = null;
   /** Counts the sessions with the parent. */
   #session = 0;
-  /** Commands of this session that arrived. */
-  #taken = 0;
 
   constructor(port: CommandRouterPort) {
     this.#port = port;

@@ -42,17 +42,17 @@ export type Outlet = Route | string;
 
 export class NodeCore {
   readonly options: ResolvedNodeOptions;
+  /** Steps of work that were done: calls that ended, and what the user reported. */
+  progress = 0;
   readonly path: string;
+  /** The node's incarnation; empty before it was granted one. */
+  epoch: Epoch = [];
   /** This process's claim to the path: new at every start. */
   readonly boot: string;
   readonly emitter = new NodeEmitter();
   readonly log: Logger;
-  /** The node's incarnation; empty before it was granted one. */
-  epoch: Epoch = [];
   /** Lifeguard's score of our own troubles, 0 to 7. */
   localHealth = 0;
-  /** Steps of work that were done: calls that ended, and what the user reported. */
-  progress = 0;
   /** The node has ended: nothing waits any more. */
   isOver = false;
   #callIds: CallIds | null = null;

@@ -182,23 +182,23 @@ function assertSize(core: NodeCore, { input, meta }: PreparedCall, target: strin
 
 /** One prepared call to one target, until its taker gets the outcome: exactly once, possibly before `start` returns. */
 export class Dispatch implements OutgoingCall, CallSink {
-  readonly id: string;
-  /** Path below the link that it was handed to. */
-  target = "";
-  /** Path below this node. */
-  readonly path: string;
-  /** Times that it was sent. */
-  attempts = 0;
-  readonly #port: DispatchPort;
   readonly #call: PreparedCall;
   readonly #taker: DispatchTaker;
-  #delayMs = 0;
-  #forgetWait: (() => void) | null = null;
-  #forgetSignal: (() => void) | null = null;
-  #isStarted = false;
+  readonly id: string;
+  /** Path below this node. */
+  readonly path: string;
+  readonly #port: DispatchPort;
   #isDone = false;
+  /** Times that it was sent. */
+  attempts = 0;
   /** An earlier attempt was lost after it may have begun. */
   #mayHaveBegun = false;
+  #isStarted = false;
+  #forgetWait: (() => void) | null = null;
+  #forgetSignal: (() => void) | null = null;
+  /** Path below the link that it was handed to. */
+  target = "";
+  #delayMs = 0;
 
   constructor(port: DispatchPort, call: PreparedCall, path: string, id: string, taker: DispatchTaker) {
     this.id = id;

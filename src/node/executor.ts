@@ -107,21 +107,21 @@ const NO_CALLS = new Registry<Entry>();
 export class Executor implements AlarmPort {
   readonly #port: ExecutorPort;
   readonly #core: NodeCore;
-  readonly #handlers: Handlers;
-  readonly #outcomes: OutcomeCache;
   /** Of what is in `#calls` and `#outcomes`, or was. */
   readonly #seen = new SeenIds();
   /** What is queued or running, by id. */
   #calls = NO_CALLS;
-  /** Its handler is being called: most that end at once are never looked for. */
-  #starting: Entry | null = null;
   /** Of those what is queued, in the order of arrival. */
   #queue = NO_CALLS;
+  readonly #handlers: Handlers;
+  #draining = false;
+  /** Its handler is being called: most that end at once are never looked for. */
+  #starting: Entry | null = null;
+  readonly #outcomes: OutcomeCache;
+  #idle: (() => void)[] | null = null;
   /** For the deadlines. */
   #alarm: Alarm | null = null;
-  #draining = false;
   #isPumping = false;
-  #idle: (() => void)[] | null = null;
 
   constructor(port: ExecutorPort, handlers: Handlers) {
     this.#port = port;

@@ -42,13 +42,13 @@ const DUE_FRACTION = 0.9;
 
 export class Pulse {
   readonly #core: NodeCore;
+  #uplinkMs: number;
+  /** When the timer was to fire; Infinity while stopped. */
+  #dueAtMs = Infinity;
   readonly #port: PulsePort;
   /** What was promised last, milliseconds. */
   #childrenMs: number;
-  #uplinkMs: number;
   #timer: Timer | null = null;
-  /** When the timer was to fire; Infinity while stopped. */
-  #dueAtMs = Infinity;
   readonly #onTimer: () => void;
 
   constructor(port: PulsePort) {

@@ -58,18 +58,18 @@ const NO_PARTS: Readonly<ExistingParts> = {
 
 export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, PulsePort {
   readonly core: NodeCore;
+  #existing: ExistingParts = NO_PARTS;
+  phase: Phase = "created";
+  readonly coordinator: Coordinator;
+  readonly lease: Lease;
+  readonly pulse: Pulse;
+  readonly uplink: Uplink | null;
   readonly children: Children;
   readonly owned: OwnedChildren;
-  readonly uplink: Uplink | null;
-  readonly coordinator: Coordinator;
-  readonly pulse: Pulse;
-  readonly lease: Lease;
   readonly reporter: Reporter;
-  phase: Phase = "created";
   /** A child has used a session of ours: we are known as the parent. */
   isEstablished = false;
   readonly #vigil: Vigil;
-  #existing: ExistingParts = NO_PARTS;
   #operations: ChildOperations | null = null;
   #departure: Departure | null = null;
   #ending: Ending | null = null;

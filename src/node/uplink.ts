@@ -31,6 +31,7 @@ import {
 } from "../protocol/messages.js";
 import { broadcastSubject, downSubject, upSubject } from "../protocol/subjects.js";
 import type { Subscription } from "../transport/transport.js";
+import { ackIn } from "./acknowledger.js";
 import { Announcer, type AnnouncerPort } from "./announcer.js";
 import { Channel, type ChannelPort } from "./channel.js";
 import { type NodeCore, type Outlet, UNJUDGED } from "./core.js";
@@ -72,26 +73,26 @@ const ANSWER_MS = 500;
 
 export class Uplink implements ChannelPort, AnnouncerPort {
   readonly #core: NodeCore;
+  channel: Channel | null = null;
+  #broadcastSession = "";
+  #detector: Detector | null = null;
+  /** The parent runs in our thread: it cannot die without us. */
+  isLocal = false;
+  #isSilent = false;
   readonly #port: UplinkPort;
-  readonly #parentPath: string;
   readonly #outlet: Outlet;
+  readonly #parentPath: string;
   readonly #announcer: Announcer;
   #down: Subscription | null = null;
   #broadcasts: Subscription | null = null;
   #fenceLimit: RateLimit | null = null;
-  channel: Channel | null = null;
   /** The latest session, also when it is over. */
   session = "";
-  #detector: Detector | null = null;
   #parentHealth = 0;
-  /** The parent runs in our thread: it cannot die without us. */
-  isLocal = false;
-  #isSilent = false;
   #parentBoot = "";
   /** The parent starts this node again when it ends. */
   isOwned = false;
   #parentEpoch: Epoch = [];
-  #broadcastSession = "";
   #former: FormerParent | null = null;
   #takeovers = NO_TAKEOVERS;
   /** Epoch of the newer parent whose call is answered. */
@@ -163,6 +164,10 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     this.#port.deliver(message);
   }
 
+  awaitAck(channel: Channel, atMs: number): void {
+    channel.wakeAt(atMs);
+  }
+
   drop(reason: string): void {
     this.#core.drop(this.#parentPath, reason);
   }
@@ -191,6 +196,13 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   /** Sends within the session; without one the message is dropped. */
   send(message: UpMessage, sequenced?: boolean): void {
     this.channel?.send(message, sequenced);
+  }
+
+  /** The parent tells many children at once what it has of them. */
+  takeAcks(acks: readonly (string | number)[]): void {
+    const { channel } = this;
+    if (channel === null) return;
+    channel.takeAck(ackIn(acks, channel.session));
   }
 
   judge(nowMs: number): void {

@@ -4,11 +4,13 @@
  */
 import {
   estimateMeta,
+  readAcks,
   readEpoch,
   readId,
   readMeta,
   readTarget,
   readText,
+  writeAcks,
   writeEpoch,
   writeFailure,
   writeMeta,
@@ -163,6 +165,11 @@ export const DOWN_FORMATS: MessageFormats<DownMessage> = {
       writer.int(message.unknownKind);
     },
     read: (reader, seq) => ({ kind: "heartbeat.unsupported", seq, type: reader.uint(), unknownKind: reader.uint() }),
+  },
+
+  "heartbeat.acks": {
+    write: (writer, { acks }) => writeAcks(writer, acks),
+    read: (reader, seq) => ({ kind: "heartbeat.acks", seq, acks: readAcks(reader) }),
   },
 
   "shutdown.stop": {

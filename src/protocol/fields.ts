@@ -42,6 +42,25 @@ export function readEpoch(reader: Reader): Epoch {
   return Object.freeze(epoch.slice());
 }
 
+/** Sessions of one message; what more are to be acknowledged come in another one. */
+export const ACKS_MAX = 65_536;
+
+export function writeAcks(writer: Writer, acks: readonly (string | number)[]): void {
+  writer.list(acks.length);
+  for (const each of acks) {
+    if (typeof each === "string") writer.text(each);
+    else writer.int(each);
+  }
+}
+
+export function readAcks(reader: Reader): readonly (string | number)[] {
+  const length = reader.list();
+  if (length % 2 !== 0 || length > 2 * ACKS_MAX) throw UNREADABLE;
+  const acks: (string | number)[] = [];
+  while (acks.length < length) acks.push(readId(reader), reader.uint());
+  return acks;
+}
+
 export function writeMeta(writer: Writer, meta: Meta | null): void {
   if (meta === null) writer.nil();
   else writer.raw(packr.pack(meta));
@@ -76,9 +95,16 @@ export function writeFailure(
 /** What a field takes at most, bytes. */
 export function estimateField(type: FieldType, value: unknown): number {
   if (type === "bin") return (value as Uint8Array).length + 5;
+  if (type === "acks") return estimateAcks(value as readonly (string | number)[]);
   if (type === "epoch") return (value as readonly number[]).length * 9 + 3;
   if (type === "meta") return estimateMeta(value as Meta | null);
   return typeof value === "string" ? value.length * TEXT_BYTES_MAX + 5 : 9;
+}
+
+function estimateAcks(acks: readonly (string | number)[]): number {
+  let bytes = 5;
+  for (const each of acks) bytes += typeof each === "string" ? each.length * TEXT_BYTES_MAX + 5 : 9;
+  return bytes;
 }
 
 export function estimateMeta(meta: Meta | null): number {

@@ -17,6 +17,8 @@ export type FieldType =
   | "target"
   /** 0 to 32 unsigned integers. */
   | "epoch"
+  /** 0 to 65,536 session ids, each before an unsigned integer. */
+  | "acks"
   /** Opaque payload: MessagePack, or zero bytes for undefined. */
   | "bin"
   /** Map of text to text, at most 32 entries, or nil. */
@@ -105,6 +107,7 @@ export const LAYOUTS: Readonly<Record<Kind, Layout>> = {
   ]),
   "heartbeat.ack": down(Type.HEARTBEAT, 1),
   "heartbeat.unsupported": down(Type.HEARTBEAT, 2, unsupported),
+  "heartbeat.acks": down(Type.HEARTBEAT, 3, [["acks", "acks"]]),
   "shutdown.stop": down(Type.SHUTDOWN, 0, [
     ["remainingMs", "uint"],
     ["reason", "text"],
@@ -173,6 +176,7 @@ export const UNSEQUENCED: ReadonlySet<Kind> = new Set<Kind>([
   "heartbeat.beat",
   "heartbeat.ack",
   "heartbeat.unsupported",
+  "heartbeat.acks",
   "shutdown.stop",
   "shutdown.leaving",
   "shutdown.fenced",

@@ -114,6 +114,13 @@ export interface HeartbeatAck extends Sequenced {
   readonly kind: "heartbeat.ack";
 }
 
+/** Acknowledges many children at once. */
+export interface HeartbeatAcks extends Sequenced {
+  readonly kind: "heartbeat.acks";
+  /** Sessions, each before the number that a frame of it would acknowledge. */
+  readonly acks: readonly (string | number)[];
+}
+
 export interface HeartbeatUnsupported extends Sequenced {
   readonly kind: "heartbeat.unsupported";
   readonly type: number;
@@ -289,6 +296,7 @@ export type DownMessage =
   | SyncFull
   | HeartbeatBeat
   | HeartbeatAck
+  | HeartbeatAcks
   | HeartbeatUnsupported
   | ShutdownStop
   | ShutdownLeaving

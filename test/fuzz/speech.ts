@@ -13,6 +13,7 @@ const ANY: Readonly<Record<FieldType, unknown>> = {
   text: "",
   target: "",
   epoch: [],
+  acks: [],
   bin: INPUT,
   meta: null,
 };

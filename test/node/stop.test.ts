@@ -150,6 +150,21 @@ describe("stop", () => {
     expect(await world.settle(answer, 100)).toMatchObject({ status: "unknown" });
   });
 
+  test("a handler that has its own node stopped is waited for", async () => {
+    const world = new World();
+    const ends = gate<string>();
+    const shop = world.node({ path: "shop", children: [{ id: "a" }] });
+    const bye = (): Promise<string> => (void a.stop(), ends.opened);
+    const a: Node = world.node({ path: "shop.a", commands: { bye } });
+    await world.up(shop, a);
+    const answer = shop.command("a", "bye");
+    await world.run(1_000);
+    expect(a.status.running).toBe(1);
+    ends.open("done");
+    expect(await world.settle(answer, 100)).toBe("done");
+    expect(await world.settle(a.ended, 100)).toBe("stopped");
+  });
+
   test("own commands that are under way end as unknown", async () => {
     const world = new World();
     const { shop } = await family(world, { hang: () => new Promise(() => {}) });

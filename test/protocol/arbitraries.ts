@@ -44,6 +44,7 @@ const FIELDS: Readonly<Record<FieldType, fc.Arbitrary<unknown>>> = {
   text: anyText(4096),
   target: fc.oneof(fc.constant(""), anyPath),
   epoch: fc.array(anyUint, { maxLength: 32 }),
+  acks: fc.array(fc.tuple(anyText(64), anyUint), { maxLength: 40 }).map((pairs) => pairs.flat()),
   bin: fc.oneof(fc.uint8Array(), fc.uint8Array({ minLength: 250, maxLength: 300 })),
   meta: anyMeta,
 };

@@ -21,6 +21,7 @@ const GOOD: Readonly<Record<FieldType, unknown>> = {
   text: "some text",
   target: "orders.eu",
   epoch: [1, 2, 3],
+  acks: ["k3x9q2wd", 6, "p0c7v5nz", 12],
   bin: new Uint8Array([1, 2, 3]),
   meta: { traceparent: "00-ab" },
 };
@@ -32,6 +33,7 @@ const BAD: Readonly<Record<FieldType, readonly unknown[]>> = {
   text: ["x".repeat(4097), 7, null, {}],
   target: [".", "a.", "a..b", "a b", "a.*", ">", "x".repeat(65), Array(33).fill("a").join("."), 7, null],
   epoch: [Array(33).fill(1), [-1], [1.5], ["1"], [[1]], 7, null, {}],
+  acks: [["s"], [6], ["s", -1], ["s", "6"], [6, "s"], ["x".repeat(65), 6], ["s", 6, "s"], "s", 7, null, {}],
   bin: ["text", null, [1, 2], 7, {}],
   meta: [[], "x", 7, { a: 1 }, { a: null }, { a: {} }, new Uint8Array(2), meta(33)],
 };

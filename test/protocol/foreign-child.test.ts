@@ -145,6 +145,11 @@ class ForeignChild {
     }
   }
 
+  #takeAcks(acks: readonly (string | number)[]): void {
+    const at = acks.indexOf(this.#session);
+    if (at !== -1) this.#takeAck(acks[at + 1] as number);
+  }
+
   #takeAck(ack: number): void {
     const before = this.#unacknowledged.length;
     this.#unacknowledged = this.#unacknowledged.filter(([, , seq]) => (seq as number) > ack);
@@ -212,6 +217,8 @@ class ForeignChild {
         return this.#lose();
       case "COMMAND.cancel":
       case "COMMAND.reply":
+      case "HEARTBEAT.acks":
+        return this.#takeAcks(message[3] as (string | number)[]);
       case "HEARTBEAT.beat":
       case "HEARTBEAT.ack":
       case "HEARTBEAT.unsupported":
@@ -303,6 +310,7 @@ const NAMES: Readonly<Record<string, string>> = {
   "4.0": "HEARTBEAT.beat",
   "4.1": "HEARTBEAT.ack",
   "4.2": "HEARTBEAT.unsupported",
+  "4.3": "HEARTBEAT.acks",
   "5.0": "SHUTDOWN.stop",
   "5.1": "SHUTDOWN.leaving",
   "5.2": "SHUTDOWN.fenced",
