@@ -6,6 +6,7 @@
  */
 import type { Transport } from "fractal-tree";
 import { type Carried, decodeCarried, FrameLetter } from "../src/node/frame-letter.js";
+import { Registry } from "../src/node/registry.js";
 import type { CommandRun, CompleteCommand, Frame, Message } from "../src/protocol/messages.js";
 import { decodePayload, encodePayload } from "../src/protocol/payload.js";
 import { listen, outletTo, publish, type Outlet } from "./fanout-floor.js";
@@ -58,12 +59,11 @@ class End {
 
 class BareChild extends End {
   readonly #handlers: ReadonlyMap<string, Handler>;
-  /** Deadlines of what runs, by id. */
-  readonly #running = new Map<string, number>();
+  /** Calls whose handler has not ended. */
+  #running = 0;
   /** Ids, each before its outcome. */
   #outcomes: (string | Uint8Array)[] = [];
   #latestId = "";
-
   readonly #names: ChildNames;
 
   constructor(transport: Transport, names: ChildNames, handlers: ReadonlyMap<string, Handler>) {
@@ -94,10 +94,12 @@ class BareChild extends End {
   /** Ids rise: one that is not higher than the latest was seen before. */
   #run({ commandId, name, input, deadlineMs }: CommandRun): void {
     const handler = this.#handlers.get(name);
-    if (handler === undefined || deadlineMs <= 0 || this.#running.size >= CREDIT) throw new Error("refused");
+    if (handler === undefined || deadlineMs <= 0 || this.#running >= CREDIT) throw new Error("refused");
     if (commandId <= this.#latestId && this.#outcomes.includes(commandId)) throw new Error("seen before");
     this.#latestId = commandId;
+    this.#running++;
     const output = encodePayload(handler(decodePayload(input, "input")), "result");
+    this.#running--;
     if (this.#outcomes.length >= 2 * OUTCOMES_MAX) this.#outcomes = [];
     this.#outcomes.push(commandId, output);
     this.send({ kind: "complete.command", seq: 0, commandId, output });
@@ -127,7 +129,7 @@ class BareLink extends End {
   readonly id: string;
   peerCredit = CREDIT;
   /** Under way, by id. */
-  readonly calls = new Map<string, BareCall>();
+  readonly calls = new Registry<BareCall>();
 
   constructor(transport: Transport, subject: string, id: string) {
     super(transport, subject);
@@ -137,7 +139,7 @@ class BareLink extends End {
   /** Notes a call as sent. */
   begin(commandId: string, times: Pick<BareCall, "startedAtMs" | "deadlineAtMs">): void {
     if (this.sentSeq >= this.peerCredit) throw new Error("no credit");
-    this.calls.set(commandId, { link: this, ...times });
+    this.calls.add(commandId, { link: this, ...times });
   }
 
   run(command: CommandRun): void {

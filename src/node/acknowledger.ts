@@ -64,7 +64,7 @@ export class Acknowledger implements AlarmPort {
   /** What goes with a broadcast that has room for so many bytes, if it is due soon: all hear that anyway. */
   takeAlong(roomBytes: number): readonly Message[] {
     const { length } = this.#waiting;
-    if (length < TOGETHER_MIN || roomBytes < length * ACK_BYTES_MAX) return NONE;
+    if (length < TOGETHER_MIN || length > ACKS_MAX || roomBytes < length * ACK_BYTES_MAX) return NONE;
     const isDueSoon = (this.#waiting[0]?.ackAtMs ?? 0) <= this.clock.now() + SOON_MS;
     if (!isDueSoon || !this.#areMany(this.#waiting)) return NONE;
     return [{ kind: "heartbeat.acks", seq: 0, acks: this.#tellTogether(this.#takeOwing()) }];

@@ -400,6 +400,6 @@ function after({ seq }: Message | UnknownMessage): number {
 /** The last number in sequence; a negative one if there are none but of broadcasts, and 0 for none at all. */
 function lastOf(messages: readonly Message[]): number {
   let last = 0;
-  for (const { seq } of messages) if (seq > last || last === 0) last = seq;
+  for (const { seq } of messages) if (seq !== 0 && (seq > last || last === 0)) last = seq;
   return last;
 }

@@ -283,8 +283,10 @@ export class Executor implements AlarmPort {
   }
 
   #goOn(entry: Entry, result: PromiseLike<unknown>): void {
-    if (this.#starting === entry) this.#keep(entry);
-    this.#starting = null;
+    if (this.#starting === entry) {
+      this.#starting = null;
+      this.#keep(entry);
+    }
     void this.#await(entry, result);
   }
 
