@@ -9,29 +9,31 @@ import { rethrowLater } from "./rethrow-later.js";
 /** Taken once: what was armed while a test has put its own in place is dropped with that. */
 const { setImmediate, queueMicrotask } = globalThis;
 
-export class Batch {
-  #waiting: (() => void)[] = [];
+export class Batch<Item> {
+  #waiting: Item[] = [];
   readonly #schedule: (run: () => void) => void;
-  /** Callbacks of many requests run together, and in the asynchronous context of none of them. */
+  readonly #end: (item: Item) => void;
+  /** What waits for many requests runs together, and in the asynchronous context of none of them. */
   readonly #onEnd = new AsyncResource("fractal-tree.Batch").bind((): void => this.#run());
 
-  /** `schedule` has its argument called once, later. */
-  constructor(schedule: (run: () => void) => void) {
+  /** `schedule` has its argument called once, later; `end` does what waits for that with one item. */
+  constructor(schedule: (run: () => void) => void, end: (item: Item) => void) {
     this.#schedule = schedule;
+    this.#end = end;
   }
 
-  add(callback: () => void): void {
+  add(item: Item): void {
     if (this.#waiting.length === 0) this.#schedule(this.#onEnd);
-    this.#waiting.push(callback);
+    this.#waiting.push(item);
   }
 
   /** What these add comes with the next batch. */
   #run(): void {
-    const callbacks = this.#waiting;
+    const items = this.#waiting;
     this.#waiting = [];
-    for (const callback of callbacks) {
+    for (const item of items) {
       try {
-        callback();
+        this.#end(item);
       } catch (error) {
         rethrowLater(error);
       }
@@ -40,7 +42,7 @@ export class Batch {
 }
 
 /** At the end of this turn, after the messages that have already arrived. */
-export const endOfTurn = new Batch(setImmediate);
+export const endOfTurn = new Batch<() => void>(setImmediate, (callback) => callback());
 
-/** At the end of this job, before anything else of the event loop. */
-export const endOfJob = new Batch(queueMicrotask);
+/** Flushes at the end of this job, before anything else of the event loop. */
+export const endOfJob = new Batch<{ flush(): void }>(queueMicrotask, (each) => each.flush());

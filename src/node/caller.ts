@@ -80,7 +80,7 @@ export class Caller implements DispatchPort {
         const taker = new OutcomeTaker(this, done);
         return paths.map((path) => new Dispatch(this, call, path, commandId ?? this.core.newCallId(), taker));
       },
-      start: isBroadcast ? this.#broadcastTo(links) : (dispatch) => dispatch.start(),
+      start: this.#starter(isBroadcast, links),
     });
   }
 
@@ -129,13 +129,24 @@ export class Caller implements DispatchPort {
     return links.every(({ calls }) => calls.hasCredit);
   }
 
+  /** `links` are those of all children, if all are meant. */
+  #starter(isBroadcast: boolean, links: readonly ChildLink[]): (dispatch: Dispatch, place: number) => void {
+    const { router } = this.#runtime;
+    if (isBroadcast) return this.#broadcastTo(links);
+    if (links.length === 0) return (dispatch) => dispatch.start();
+    return (dispatch, place) => {
+      dispatch.startHandedOver();
+      router.submitTo(links[place] as ChildLink, dispatch);
+    };
+  }
+
   /** Hands each call to its link as sent, and publishes once for all of them. What is sent again goes to one child alone. */
   #broadcastTo(links: readonly ChildLink[]): (dispatch: Dispatch, place: number) => void {
     const { broadcaster } = this.#runtime.children;
     let isPublished = false;
     return (dispatch, place) => {
       const link = links[place] as ChildLink;
-      dispatch.startSent();
+      dispatch.startHandedOver();
       link.calls.submitSent(dispatch, { mayRunElsewhere: link.hasHadOthers });
       if (!isPublished) broadcaster.send(toCommandRun(dispatch, this.core));
       isPublished = true;

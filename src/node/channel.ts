@@ -246,13 +246,12 @@ export class Channel implements AlarmPort, SequenceSenderPort {
   #enqueue(message: Message): void {
     if (this.#outgoing === NOTHING_OUTGOING) this.#outgoing = [message];
     else this.#outgoing.push(message);
-    if (this.#outgoing.length >= this.#fullFrame()) return this.flush();
+    if (this.#outgoing.length >= FLUSH_MESSAGES_MIN && this.#outgoing.length >= this.#fullFrame()) return this.flush();
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     // Alone, a message gains nothing by waiting for the turn's end; in company, waiting makes one frame of many.
-    const flush = (this.#onEnd ??= () => this.flush());
-    if (this.#underWay <= 1 && !this.#port.isBusy()) endOfJob.add(flush);
-    else this.clock.defer(flush);
+    if (this.#underWay <= 1 && !this.#port.isBusy()) endOfJob.add(this);
+    else this.clock.defer((this.#onEnd ??= () => this.flush()));
   }
 
   /** Messages that the peer has not acknowledged. */
@@ -262,7 +261,7 @@ export class Channel implements AlarmPort, SequenceSenderPort {
 
   /** Half of what is under way: each frame costs the server and both ends a wake-up, and a few of them keep all three busy. */
   #fullFrame(): number {
-    return Math.min(FLUSH_MESSAGES_MAX, Math.max(FLUSH_MESSAGES_MIN, this.#underWay >>> 1));
+    return Math.min(FLUSH_MESSAGES_MAX, this.#underWay >>> 1);
   }
 
   #write(messages: readonly Message[]): void {

@@ -109,14 +109,15 @@ export class CommandRouter {
   submit(call: OutgoingCall, target: string): void {
     const child = this.#port.children.get(target);
     // No id has a dot in it.
-    if (child !== undefined) return this.#submit(call, child, "");
+    if (child !== undefined) return this.submitTo(child, call);
     const { childId, rest } = splitTarget(target);
     const link = this.#port.children.get(childId);
     if (link === undefined) return call.sink.settle(refused("UNKNOWN_CHILD", `there is no child ${childId}`), call.id);
-    this.#submit(call, link, rest);
+    this.submitTo(link, call, rest);
   }
 
-  #submit(call: OutgoingCall, link: ChildLink, rest: string): void {
+  /** Hands a call to a child, for itself or for what is below it. */
+  submitTo(link: ChildLink, call: OutgoingCall, rest = ""): void {
     const isComing = link.isAttached || link.state === "opening";
     if (!isComing && !call.idempotent) {
       return call.sink.settle(refused("UNAVAILABLE", `child ${link.id} is ${link.state}`), call.id);

@@ -249,7 +249,7 @@ export class Dispatch implements OutgoingCall, CallSink {
   }
 
   /** As `start`, when whoever made it hands it to its link. */
-  startSent(): void {
+  startHandedOver(): void {
     this.#isStarted = true;
   }
 

@@ -83,12 +83,11 @@ it("runs what is to follow a job before anything else of the event loop", async 
   const order: string[] = [];
   setImmediate(() => order.push("the loop's own"));
   endOfTurn.add(() => order.push("the turn's end"));
-  endOfJob.add(() => {
-    order.push("first");
-    endOfJob.add(() => order.push("what it brings about"));
-  });
+  const noting = (what: string) => ({ flush: () => void order.push(what) });
+  const first = (): void => (order.push("first"), endOfJob.add(noting("what it brings about")));
+  endOfJob.add({ flush: first });
   queueMicrotask(() => order.push("a promise's"));
-  endOfJob.add(() => order.push("second"));
+  endOfJob.add(noting("second"));
   expect(order).toEqual([]);
   await nextTurn();
   const rest = ["the loop's own", "the turn's end"];
