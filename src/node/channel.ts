@@ -12,6 +12,7 @@
 import { estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
 import { type Clock, NEVER_MS } from "../health/clock.js";
 import { endOfJob } from "../health/batch.js";
+import { turnMs } from "../health/turns.js";
 import { rethrowLater } from "../health/rethrow-later.js";
 import { UNSEQUENCED } from "../protocol/layouts.js";
 import type { Frame, Message, UnknownMessage } from "../protocol/messages.js";
@@ -20,7 +21,7 @@ import { EarlyMessages } from "./early-messages.js";
 import { FrameLetter } from "./frame-letter.js";
 import {
   LocalSender,
-  QUESTIONS,
+  isQuestion,
   RetransmittingSender,
   type SequenceSender,
   type SequenceSenderPort,
@@ -266,7 +267,8 @@ export class Channel implements AlarmPort, SequenceSenderPort {
 
   #write(messages: readonly Message[]): void {
     const frame = this.#frame(messages);
-    const nowMs = this.clock.now();
+    // Nobody in our thread is judged by when it spoke.
+    const nowMs = this.#port.isLocal ? turnMs(this.clock) : this.clock.now();
     this.lastSentMs = nowMs;
     this.ackAtMs = null;
     const lastSeq = lastOf(messages);
@@ -308,7 +310,7 @@ export class Channel implements AlarmPort, SequenceSenderPort {
     if (this.#closed) return;
     const { seq } = message;
     if (seq === 0) return this.#deliver(message);
-    if (!this.#port.isLocal || QUESTIONS.has(message.kind)) this.#oweAck();
+    if (!this.#port.isLocal || isQuestion(message)) this.#oweAck();
     const ahead = seq > 0 ? seq - this.receivedSeq : -seq - this.#broadcastSeq;
     if (ahead === 1) this.#advance(message);
     else if (ahead > 1) this.#keep(message, ahead);

@@ -334,7 +334,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   }
 
   transmit(call: OutgoingCall): void {
-    this.send(toCommandRun(call, this.#port.core));
+    this.send(toCommandRun(call, this.#port.core), true);
   }
 
   transmitCancel(commandId: string): void {

@@ -209,7 +209,7 @@ class AnswersUp implements CallSink {
 
   settle(outcome: Outcome, commandId: string): void {
     const { core, uplink } = this.#port;
-    uplink?.send(toAnswer(commandId, outcome, core.maxBodyBytes()));
+    uplink?.send(toAnswer(commandId, outcome, core.maxBodyBytes()), true);
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import type { Clock } from "../health/clock.js";
 import { isOver, presentTurn } from "../health/turns.js";
-import type { Message } from "../protocol/messages.js";
+import type { Message, UnknownMessage } from "../protocol/messages.js";
 import { Unacknowledged } from "./unacknowledged.js";
 
 export interface SequenceSenderPort {
@@ -131,8 +131,10 @@ export class RetransmittingSender implements SequenceSender {
   }
 }
 
-/** Sent in sequence they ask for a sign of life. */
-export const QUESTIONS: ReadonlySet<string> = new Set<Message["kind"]>(["ack.frame", "heartbeat.ack"]);
+/** Whether a message, sent in sequence, asks for a sign of life. */
+export function isQuestion({ kind }: Message | UnknownMessage): boolean {
+  return kind === "ack.frame" || kind === "heartbeat.ack";
+}
 
 /** To a peer of our thread, which has what was written once the turn is over. Only a question waits for its answer. */
 export class LocalSender implements SequenceSender {
@@ -164,7 +166,7 @@ export class LocalSender implements SequenceSender {
 
   take(message: Message): void {
     message.seq = ++this.sentSeq;
-    if (QUESTIONS.has(message.kind)) this.#question = message;
+    if (isQuestion(message)) this.#question = message;
   }
 
   written(lastSeq: number): void {

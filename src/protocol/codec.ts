@@ -6,12 +6,12 @@
  *
  * Elements after the known ones are ignored, so that later versions can add some.
  */
-import { DOWN_FORMATS, type MessageFormat } from "./down-formats.js";
+import { DOWN_FORMATS, estimateCommand, type MessageFormat } from "./down-formats.js";
 import { estimateField, readId } from "./fields.js";
 import { KIND_BY_NUMBERS, type Layout, LAYOUTS, layoutKey } from "./layouts.js";
 import type { Frame, Message, UnknownMessage } from "./messages.js";
 import { Reader, UNREADABLE } from "./reader.js";
-import { UP_FORMATS } from "./up-formats.js";
+import { estimateCompletion, UP_FORMATS } from "./up-formats.js";
 import { isWellFormed } from "./well-formed.js";
 import { Writer } from "./writer.js";
 
@@ -23,6 +23,9 @@ export const FRAME_MESSAGES_MAX = 1024;
 
 /** Bytes of a frame that are no messages, rounded up: mostly a session id of another program in three-byte characters. */
 export const FRAME_OVERHEAD_BYTES = 256;
+
+/** A message's type, kind and number, at most. */
+const ENVELOPE_BYTES = 16;
 
 type Kind = Message["kind"];
 
@@ -59,8 +62,14 @@ function writeMessage(message: Message): void {
 
 /** An upper bound of a message's encoded size, bytes, without encoding it. */
 export function estimateBytes(message: Message): number {
-  const { format, fields } = WIRES[message.kind];
-  return 16 + (format.estimate?.(message) ?? estimateFields(message as unknown as Record<string, unknown>, fields));
+  return ENVELOPE_BYTES + estimateContent(message);
+}
+
+/** Of what nearly all large frames are made of, without a look into the layouts. */
+function estimateContent(message: Message): number {
+  if (message.kind === "complete.command") return estimateCompletion(message);
+  if (message.kind === "command.run") return estimateCommand(message);
+  return estimateFields(message as unknown as Record<string, unknown>, WIRES[message.kind].fields);
 }
 
 function estimateFields(message: Readonly<Record<string, unknown>>, fields: Layout["fields"]): number {

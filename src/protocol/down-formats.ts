@@ -26,8 +26,6 @@ import { TEXT_BYTES_MAX, type Writer } from "./writer.js";
 export interface MessageFormat<M> {
   write(writer: Writer, message: M): void;
   read(reader: Reader, seq: number): M;
-  /** What the fields take at most, bytes; for kinds that travel in batches. */
-  estimate?(message: M): number;
 }
 
 export type MessageFormats<M extends Message> = { readonly [K in M["kind"]]: MessageFormat<Extract<M, { kind: K }>> };
@@ -115,7 +113,6 @@ export const DOWN_FORMATS: MessageFormats<DownMessage> = {
       minSyncVersion: reader.uint(),
       meta: readMeta(reader),
     }),
-    estimate: estimateCommand,
   },
 
   "command.cancel": {
@@ -199,7 +196,8 @@ export const DOWN_FORMATS: MessageFormats<DownMessage> = {
   },
 };
 
-function estimateCommand({ commandId, target, name, input, meta }: CommandRun): number {
+/** What the fields take at most, bytes. */
+export function estimateCommand({ commandId, target, name, input, meta }: CommandRun): number {
   const texts = commandId.length + target.length + name.length;
   return texts * TEXT_BYTES_MAX + input.length + COMMAND_REST_BYTES + estimateMeta(meta);
 }

@@ -167,12 +167,12 @@ export const UP_FORMATS: MessageFormats<UpMessage> = {
       writer.bin(message.output);
     },
     read: (reader, seq) => ({ kind: "complete.command", seq, commandId: readId(reader), output: reader.bin() }),
-    estimate: estimateCompletion,
   },
 
   "complete.shutdown": { write() {}, read: (_, seq) => ({ kind: "complete.shutdown", seq }) },
 };
 
-function estimateCompletion({ commandId, output }: CompleteCommand): number {
+/** What the fields take at most, bytes. */
+export function estimateCompletion({ commandId, output }: CompleteCommand): number {
   return commandId.length * TEXT_BYTES_MAX + output.length + COMPLETION_REST_BYTES;
 }
