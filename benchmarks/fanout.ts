@@ -19,8 +19,8 @@ const RATES = { [MEMORY]: 400_000, [NATS]: 150_000 } as const;
 export const fanout: Bench = {
   name: "fanout",
   question: "What does a command to all children cost for each of them?",
-  runs: 5,
-  warmUps: 2,
+  runs: 11,
+  warmUps: 3,
   baseline: null,
   goals: goals(),
   chart: WIDTHS.map((width) => `${width} children, completions`),

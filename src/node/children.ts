@@ -322,9 +322,10 @@ export class Children implements ChildLinkPort {
 
   /** Whether the session is the link's; an offered one becomes so by being used. */
   #isCurrent(link: ChildLink, session: string): boolean {
-    if (link.channel?.session === session) return true;
-    if (link.offer?.session !== session || !this.#port.takesOffers()) return false;
-    this.#accept(link, link.offer);
+    const { channel, offer } = link;
+    if (channel !== null && channel.session === session) return true;
+    if (offer === null || offer.session !== session || !this.#port.takesOffers()) return false;
+    this.#accept(link, offer);
     return true;
   }
 
