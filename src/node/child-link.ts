@@ -346,33 +346,49 @@ export function toCommandRun(call: OutgoingCall, core: NodeCore): CommandRun {
   return new OutgoingRun(call, core);
 }
 
+/** Says what its call says, which it need not copy; but the call's target changes when it is handed to another link. */
 class OutgoingRun implements CommandRun {
-  readonly kind = "command.run";
   seq = 0;
-  readonly commandId: string;
   readonly target: string;
-  readonly name: string;
-  readonly input: Uint8Array;
-  readonly idempotent: boolean;
-  readonly minSyncVersion: number;
-  readonly meta: Meta | null;
+  readonly #call: OutgoingCall;
   readonly #core: NodeCore;
-  readonly #deadlineAtMs: number;
 
   constructor(call: OutgoingCall, core: NodeCore) {
-    this.commandId = call.id;
     this.target = call.target;
-    this.name = call.name;
-    this.input = call.input;
-    this.idempotent = call.idempotent;
-    this.minSyncVersion = call.minSyncVersion;
-    this.meta = call.meta;
+    this.#call = call;
     this.#core = core;
-    this.#deadlineAtMs = call.deadlineAtMs;
+  }
+
+  get kind(): "command.run" {
+    return "command.run";
+  }
+
+  get commandId(): string {
+    return this.#call.id;
+  }
+
+  get name(): string {
+    return this.#call.name;
+  }
+
+  get input(): Uint8Array {
+    return this.#call.input;
+  }
+
+  get idempotent(): boolean {
+    return this.#call.idempotent;
+  }
+
+  get minSyncVersion(): number {
+    return this.#call.minSyncVersion;
+  }
+
+  get meta(): Meta | null {
+    return this.#call.meta;
   }
 
   /** Read when the message is written, also when it is written again. */
   get deadlineMs(): number {
-    return Math.max(0, Math.ceil(this.#deadlineAtMs - this.#core.now()));
+    return Math.max(0, Math.ceil(this.#call.deadlineAtMs - this.#core.now()));
   }
 }

@@ -45,6 +45,8 @@ export class NodeCore {
   /** Steps of work that were done: calls that ended, and what the user reported. */
   progress = 0;
   readonly path: string;
+  /** The parent in our thread hears of us rarely, as long as there is nothing to tell. */
+  isCalm = false;
   /** The node's incarnation; empty before it was granted one. */
   epoch: Epoch = [];
   /** This process's claim to the path: new at every start. */

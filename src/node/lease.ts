@@ -34,10 +34,7 @@ export class Lease {
 
   /** Whether a handler may start now; if not, `leaseRenewed` is called once one may. */
   isValid(nowMs: number): boolean {
-    const { uplink, pulse } = this.#port;
-    // A parent in our thread stood still with us.
-    if (uplink?.isLocal === true) return true;
-    this.noteStall(pulse.latenessMs(nowMs));
+    this.noteStall(this.#port.pulse.latenessMs(nowMs));
     return this.#confirmingSeq === 0 && !this.#isPaused();
   }
 

@@ -84,9 +84,8 @@ export class Pulse {
 
   /** The parent in our thread is to hear of work: a handler starts, or progress was made. */
   enliven(): void {
-    const { heartbeat } = this.#core.options;
-    if (this.#uplinkMs <= heartbeat.maxMs || this.#dueAtMs === Infinity) return;
-    this.#uplinkMs = heartbeat.minMs;
+    if (this.#dueAtMs === Infinity) return;
+    this.#uplinkMs = this.#core.options.heartbeat.minMs;
     this.#schedule();
   }
 
@@ -112,6 +111,7 @@ export class Pulse {
     const atMs = Math.min(childrenAtMs, uplinkAtMs, this.#port.lookAtMs, nowMs + this.#longestMs(isCalm));
     this.#dueAtMs = Math.max(atMs, nowMs + heartbeat.minMs / 10);
     this.#timer = clock.setTimeout(this.#onTimer, this.#dueAtMs - nowMs);
+    this.#core.isCalm = this.#uplinkMs > heartbeat.maxMs;
   }
 
   #wake(): void {

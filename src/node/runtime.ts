@@ -255,15 +255,16 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
 
   /** Whether a handler may start, of which the parent is to hear. */
   mayStart(nowMs: number): boolean {
-    const isValid = this.lease.isValid(nowMs);
-    this.pulse.enliven();
+    // A parent in our thread stood still with us.
+    const isValid = this.uplink?.isLocal === true || this.lease.isValid(nowMs);
+    if (this.core.isCalm) this.pulse.enliven();
     return isValid;
   }
 
   /** Work was done, for a parent that requires progress. */
   progressed(): void {
     this.core.progress++;
-    this.pulse.enliven();
+    if (this.core.isCalm) this.pulse.enliven();
   }
 
   // Ending's and departure's
