@@ -9,7 +9,7 @@ import { rethrowLater } from "./rethrow-later.js";
 /** Taken once: what was armed while a test has put its own in place is dropped with that. */
 const { setImmediate, queueMicrotask } = globalThis;
 
-export class Batch<Item> {
+class Batch<Item> {
   #waiting: Item[] = [];
   readonly #schedule: (run: () => void) => void;
   readonly #end: (item: Item) => void;

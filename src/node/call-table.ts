@@ -6,26 +6,11 @@
  * K3. After the peer lost its state, only calls declared idempotent are sent again; the others end as unknown.
  */
 import { type CommandEventType, type CommandState, commandTable } from "../../machines/command.js";
-import type { Clock, Timer } from "../health/clock.js";
-import type { Meta } from "../protocol/messages.js";
+import type { Clock } from "../health/clock.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { type CallSink, type Outcome, refused, uncompleted, withoutCertainty } from "./call.js";
+import { CallEntry, type OutgoingCall } from "./call-entry.js";
 import { Registry } from "./registry.js";
-
-/** A call as its caller hands it to a link. */
-export interface OutgoingCall {
-  readonly id: string;
-  readonly name: string;
-  /** Path below the peer, or empty for the peer itself; set when it is handed to a link. */
-  target: string;
-  readonly input: Uint8Array;
-  /** Monotonic time at which it expires, milliseconds. */
-  readonly deadlineAtMs: number;
-  readonly idempotent: boolean;
-  readonly minSyncVersion: number;
-  readonly meta: Meta | null;
-  readonly sink: CallSink;
-}
 
 export interface CallTablePort {
   readonly clock: Clock;
@@ -37,50 +22,6 @@ export interface CallTablePort {
   transmitCancel(id: string): void;
 }
 
-class Entry {
-  readonly call: OutgoingCall;
-  state: CommandState = "queued";
-  cancelTimer: Timer | null = null;
-  /** Cancels sent so far. */
-  cancels = 0;
-  /** It was sent to an executor that was lost since: no later refusal proves that it did not begin. */
-  mayHaveBegun = false;
-  /** It was sent in an earlier session to the executor that we have: an answer may be lost. */
-  wasSentBefore = false;
-  /** Who waits for it, when the same key was given several times at the same time; null for whoever gave it first. */
-  #callers: OutgoingCall[] | null = null;
-
-  constructor(call: OutgoingCall) {
-    this.call = call;
-  }
-
-  get callers(): readonly OutgoingCall[] {
-    return this.#callers ?? [this.call];
-  }
-
-  get isShared(): boolean {
-    return this.#callers !== null && this.#callers.length > 1;
-  }
-
-  join(call: OutgoingCall): void {
-    this.#callers = [...this.callers, call];
-  }
-
-  part(call: OutgoingCall): void {
-    this.#callers = this.callers.filter((caller) => caller !== call);
-  }
-
-  sent(): void {
-    if (this.#callers === null) this.call.sink.sent?.();
-    else for (const { sink } of this.#callers) sink.sent?.();
-  }
-
-  settle(outcome: Outcome): void {
-    if (this.#callers === null) this.call.sink.settle(outcome, this.call.id);
-    else for (const { sink, id } of this.#callers) sink.settle(outcome, id);
-  }
-}
-
 /** What nearly all transitions lead to. V8 finds what stands in the table under one name and another more slowly. */
 const SENT = commandTable.queued["command.sent"] as CommandState;
 const COMPLETED = commandTable.sent["command.completed"] as CommandState;
@@ -89,7 +30,7 @@ const CANCELS_MAX = 5;
 
 export class CallTable implements AlarmPort {
   readonly #port: CallTablePort;
-  readonly #entries = new Registry<Entry>();
+  readonly #entries = new Registry<CallEntry>();
   /** Ids waiting to be sent, oldest first; null while there are none. */
   #queue: Set<string> | null = null;
   /** For the deadlines of those who wait. */
@@ -225,20 +166,20 @@ export class CallTable implements AlarmPort {
     this.#alarm.stop();
   }
 
-  #newEntry(call: OutgoingCall): Entry {
-    const entry = new Entry(call);
+  #newEntry(call: OutgoingCall): CallEntry {
+    const entry = new CallEntry(call);
     this.#entries.add(call.id, entry);
     this.#alarm.coverUntil(call.deadlineAtMs);
     return entry;
   }
 
-  #join(entry: Entry, call: OutgoingCall): void {
+  #join(entry: CallEntry, call: OutgoingCall): void {
     entry.join(call);
     this.#alarm.coverUntil(call.deadlineAtMs);
   }
 
   /** A caller gets its outcome. */
-  #part(entry: Entry, caller: OutgoingCall, outcome: Outcome): void {
+  #part(entry: CallEntry, caller: OutgoingCall, outcome: Outcome): void {
     entry.part(caller);
     caller.sink.settle(outcome, caller.id);
   }
@@ -257,7 +198,7 @@ export class CallTable implements AlarmPort {
     return nextMs;
   }
 
-  #expire(entry: Entry, caller: OutgoingCall): void {
+  #expire(entry: CallEntry, caller: OutgoingCall): void {
     if (entry.isShared) return this.#part(entry, caller, EXPIRED);
     const wasSent = entry.state === "sent";
     const state = this.#advance(entry, "command.expired");
@@ -266,14 +207,14 @@ export class CallTable implements AlarmPort {
     else this.#settle(entry, EXPIRED);
   }
 
-  #repeatCancel(entry: Entry): void {
+  #repeatCancel(entry: CallEntry): void {
     entry.cancelTimer = null;
     if (entry.cancels++ >= CANCELS_MAX) return;
     if (this.#open) this.#port.transmitCancel(entry.call.id);
     entry.cancelTimer = this.#port.clock.setTimeout(() => this.#repeatCancel(entry), CANCEL_REPEAT_MS);
   }
 
-  #resume(entry: Entry, sameExecutor: boolean): void {
+  #resume(entry: CallEntry, sameExecutor: boolean): void {
     if (entry.state === "cancelling") {
       if (!sameExecutor) this.#lose(entry, "the executor was restarted");
       return;
@@ -285,7 +226,7 @@ export class CallTable implements AlarmPort {
     this.#wait(entry.call);
   }
 
-  #lose(entry: Entry, why: string): void {
+  #lose(entry: CallEntry, why: string): void {
     const { state, call } = entry;
     if (call.idempotent && state !== "cancelling") {
       this.#postpone(entry, false);
@@ -298,23 +239,23 @@ export class CallTable implements AlarmPort {
     }
   }
 
-  #refuse(entry: Entry, why: string): void {
+  #refuse(entry: CallEntry, why: string): void {
     this.#advance(entry, "command.refused");
     this.#settle(entry, refused("UNAVAILABLE", why));
   }
 
-  #requeue(entry: Entry): void {
+  #requeue(entry: CallEntry): void {
     this.#advance(entry, "command.postponed");
     this.#wait(entry.call);
   }
 
-  #postpone(entry: Entry, sameExecutor: boolean): void {
+  #postpone(entry: CallEntry, sameExecutor: boolean): void {
     entry.wasSentBefore ||= entry.state === "sent";
     if (!sameExecutor) entry.mayHaveBegun ||= entry.wasSentBefore;
     this.#advance(entry, "command.postponed");
   }
 
-  #end(entry: Entry, why: string): void {
+  #end(entry: CallEntry, why: string): void {
     const { state, wasSentBefore } = entry;
     const began = state === "sent" || state === "cancelling" || wasSentBefore;
     this.#advance(entry, began ? "command.lost" : "command.refused");
@@ -326,7 +267,7 @@ export class CallTable implements AlarmPort {
     for (const id of this.#queue) {
       if (this.#sent >= this.#credit) return;
       this.#leave(id);
-      this.#send(this.#entries.get(id) as Entry);
+      this.#send(this.#entries.get(id) as CallEntry);
     }
   }
 
@@ -338,24 +279,24 @@ export class CallTable implements AlarmPort {
     if (this.#queue?.delete(id) === true && this.#queue.size === 0) this.#queue = null;
   }
 
-  #send(entry: Entry): void {
+  #send(entry: CallEntry): void {
     this.#markSent(entry);
     this.#port.transmit(entry.call);
   }
 
-  #markSent(entry: Entry): void {
+  #markSent(entry: CallEntry): void {
     if (entry.state === "queued") entry.state = SENT;
     else this.#advance(entry, "command.sent");
     this.#sent++;
     entry.sent();
   }
 
-  #advance(entry: Entry, event: CommandEventType): CommandState {
+  #advance(entry: CallEntry, event: CommandEventType): CommandState {
     entry.state = commandTable[entry.state][event] ?? entry.state;
     return entry.state;
   }
 
-  #settle(entry: Entry, outcome: Outcome): void {
+  #settle(entry: CallEntry, outcome: Outcome): void {
     const { call } = entry;
     if (!this.#entries.delete(call.id)) return;
     this.#leave(call.id);
@@ -364,7 +305,7 @@ export class CallTable implements AlarmPort {
   }
 }
 
-function callerOf({ callers }: Entry, sink: CallSink): OutgoingCall | undefined {
+function callerOf({ callers }: CallEntry, sink: CallSink): OutgoingCall | undefined {
   return callers.find((caller) => caller.sink === sink);
 }
 

@@ -2,7 +2,7 @@
 import { type CommandError, InvalidOptionError, NodeEndedError, WrongStateError } from "../errors.js";
 import { assertPath } from "../protocol/path.js";
 import type { CallSink } from "./call.js";
-import type { OutgoingCall } from "./call-table.js";
+import type { OutgoingCall } from "./call-entry.js";
 import { type ChildLink, toCommandRun } from "./child-link.js";
 import type { NodeCore } from "./core.js";
 import {

@@ -4,7 +4,7 @@ import { type CommandRun, STATUSES, type UpMessage } from "../protocol/messages.
 import { splitTarget } from "../protocol/path.js";
 import type { CallSink, Outcome } from "./call.js";
 import { refused, uncompleted } from "./call.js";
-import type { OutgoingCall } from "./call-table.js";
+import type { OutgoingCall } from "./call-entry.js";
 import { type ChildLink, toCommandRun } from "./child-link.js";
 import type { Executor } from "./executor.js";
 import { Parking } from "./parking.js";

@@ -10,7 +10,7 @@ import type { Meta } from "../protocol/messages.js";
 import { assertPath } from "../protocol/path.js";
 import { decodePayload, encodePayload } from "../protocol/payload.js";
 import { type CallSink, type Outcome, uncompleted, withoutCertainty } from "./call.js";
-import type { OutgoingCall } from "./call-table.js";
+import type { OutgoingCall } from "./call-entry.js";
 import type { NodeCore } from "./core.js";
 import { assertCommandName } from "./handlers.js";
 import { atLeast, callable, delay, flag, positiveInteger } from "./option-checks.js";

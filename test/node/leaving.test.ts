@@ -1,7 +1,8 @@
 /** A node that leaves in order: what becomes of the commands that were on their way to it. */
 import { describe, expect, test } from "vitest";
 import { uncompleted } from "../../src/node/call.js";
-import { CallTable, type OutgoingCall } from "../../src/node/call-table.js";
+import type { OutgoingCall } from "../../src/node/call-entry.js";
+import { CallTable } from "../../src/node/call-table.js";
 import { SimulatedClock } from "../../src/testing/index.js";
 import { gate, record, World } from "./kit.js";
 
