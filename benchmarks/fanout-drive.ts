@@ -10,6 +10,8 @@ export const WIDTHS = [10, 100, 1_000, 10_000] as const;
 export const MODES = { broadcast: true, "a message each": false } as const;
 
 const PATIENCE_MS = 120_000;
+/** How long the children of each width are asked before they are measured. */
+const SETTLING_MS = 75;
 /** Completions of one measurement, at least. */
 const COMPLETIONS = 50_000;
 
@@ -19,20 +21,59 @@ function rootPath(width: number): string {
   return `wide${width}`;
 }
 
-/** Every `of`th child of every tree from the `first` on, and of them as many as are there. */
-export async function startChildren(transport: Transport, first: number, of: number): Promise<void> {
-  const commands = { count: ({ quantity }: typeof INPUT) => quantity };
-  const paths = WIDTHS.flatMap((width) => childIds(width).map((id) => `${rootPath(width)}.${id}`));
-  const mine = paths.filter((_, place) => place % of === first);
+/** Whoever is asked; the first are nodes. */
+export type Asked = "nodes" | "bare nodes" | "plain listeners";
+
+/** Every `of`th child of every width from the `first` on, and of them as many as are there. */
+export async function startChildren(transport: Transport, asked: Asked, first: number, of: number): Promise<void> {
   for (const width of WIDTHS) {
     const places = Array.from({ length: width }, (_, place) => place).filter((place) => place % of === first);
-    answerFloor(transport, width, places);
-    startBareChildren(transport, width, places);
+    if (asked === "nodes") await startNodes(transport, width, places);
+    else if (asked === "bare nodes") startBareChildren(transport, width, places);
+    else answerFloor(transport, width, places);
   }
-  await Promise.all(mine.map((path) => createNode({ path, transport, commands }).start()));
+  await listening(transport);
 }
 
-export async function startRoots(transport: Transport): Promise<readonly Node[]> {
+async function startNodes(transport: Transport, width: number, places: readonly number[]): Promise<void> {
+  const commands = { count: ({ quantity }: typeof INPUT) => quantity };
+  const paths = places.map((place) => `${rootPath(width)}.c${place}`);
+  await Promise.all(paths.map((path) => createNode({ path, transport, commands }).start()));
+}
+
+/** Resolves when a server, if there is one, knows of everything that was subscribed to: it hears us in order. */
+async function listening(transport: Transport): Promise<void> {
+  const subject = `floor.listening.p${process.pid}`;
+  await new Promise<void>((resolve) => {
+    transport.subscribe(subject, () => resolve());
+    transport.publish(subject, new Uint8Array(0));
+  });
+}
+
+/** Asks them all, again and again. */
+export interface Asking {
+  measure(idempotent: boolean, operations: number | null): Promise<readonly Reading[]>;
+}
+
+export async function startAsking(transport: Transport, asked: Asked): Promise<Asking> {
+  if (asked === "nodes") return askNodes(await startRoots(transport));
+  const askers = WIDTHS.map((width) =>
+    asked === "bare nodes" ? new BareParent(transport, width) : new FloorAsker(transport, width),
+  );
+  await listening(transport);
+  return { measure: (idempotent, operations) => measureFloor(askers, idempotent, operations) };
+}
+
+function askNodes(roots: readonly Node[]): Asking {
+  return {
+    async measure(idempotent, operations) {
+      await untilReady(roots);
+      return measureWidths(roots, idempotent, operations);
+    },
+  };
+}
+
+async function startRoots(transport: Transport): Promise<readonly Node[]> {
   const roots = WIDTHS.map((width) => {
     const children = childIds(width).map((id) => ({ id }));
     return createNode({ path: rootPath(width), transport, children, initTimeoutMs: PATIENCE_MS });
@@ -41,17 +82,17 @@ export async function startRoots(transport: Transport): Promise<readonly Node[]>
   return roots;
 }
 
-export async function untilReady(roots: readonly Node[]): Promise<void> {
+async function untilReady(roots: readonly Node[]): Promise<void> {
   await Promise.all(roots.map((root) => root.until("SYNCHRONIZED", { timeoutMs: PATIENCE_MS })));
 }
 
-/** Asks all children of each tree, again and again. */
-export async function measureWidths(
+async function measureWidths(
   roots: readonly Node[],
   idempotent: boolean,
   operations: number | null,
 ): Promise<readonly Reading[]> {
   const completions = operations ?? COMPLETIONS;
+  for (const root of roots) await settling(() => costPerChild(root, idempotent, 1));
   const costs: number[] = [];
   for (const root of roots) {
     const width = root.children().length;
@@ -60,12 +101,12 @@ export async function measureWidths(
   return toReadings(costs);
 }
 
-/** The same by a floor. */
-export async function measureFloor(
+async function measureFloor(
   askers: readonly Asker[],
   isBroadcast: boolean,
   operations: number | null,
 ): Promise<readonly Reading[]> {
+  for (const asker of askers) await settling(() => asker.costPerChild(isBroadcast, INPUT, 1));
   const costs: number[] = [];
   for (const [place, asker] of askers.entries()) {
     const fanOuts = Math.ceil((operations ?? COMPLETIONS) / (WIDTHS[place] as number));
@@ -74,20 +115,14 @@ export async function measureFloor(
   return toReadings(costs);
 }
 
-/** Whoever is asked; the first are nodes. */
-export type Asked = "nodes" | "bare nodes" | "plain listeners";
-
 /** Asks all children of one width, and says what each of them costs, microseconds. */
 interface Asker {
   costPerChild(isBroadcast: boolean, input: unknown, fanOuts: number): Promise<number>;
 }
 
-/** One for each width. */
-export function floorAskers(transport: Transport): Readonly<Record<Exclude<Asked, "nodes">, readonly Asker[]>> {
-  return {
-    "bare nodes": WIDTHS.map((width) => new BareParent(transport, width)),
-    "plain listeners": WIDTHS.map((width) => new FloorAsker(transport, width)),
-  };
+async function settling(ask: () => Promise<unknown>): Promise<void> {
+  const endMs = performance.now() + SETTLING_MS;
+  while (performance.now() < endMs) await ask();
 }
 
 /** Microseconds. */

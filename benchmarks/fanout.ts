@@ -5,10 +5,11 @@
  */
 import { startNatsServer } from "../test/support/nats-server.js";
 import type { Bench, BenchOptions, Goal, Measure, Reading, Subject } from "./bench.js";
-import { forkProgram, type Program } from "./child-process.js";
+import { forkProgram, type Program, together } from "./child-process.js";
 import { type Asked, MODES, WIDTHS } from "./fanout-drive.js";
 
 const WORKERS = 2;
+/** Each has processes of its own: what V8 has seen of the others would slow it down. */
 const ASKED: readonly Asked[] = ["nodes", "bare nodes", "plain listeners"];
 const MEMORY = "memory";
 const NATS = "NATS";
@@ -27,6 +28,7 @@ export const fanout: Bench = {
   notes: [
     "Each child answers with a message of its own, also where one broadcast asked all of them.",
     "Bare nodes are the floor: the same messages through the same transport and codec between as little as can keep a fan-out's promises (fanout-bare.ts). Each side of a link is one object, which orders what it gets, keeps what is not acknowledged, runs a command once for its id as long as it keeps the outcome, and bounds calls by credit and deadlines. There are no states, heartbeats, recovery, relays, cancelling or errors, and nothing is validated. What they cost more with each width is what the processor's caches do not hold.",
+    "Each has processes of its own, which are busy for 0.3 s before each measurement: they stood still while the others were measured.",
     "Plain listeners do even less: each input is decoded and each result encoded, and nothing is looked up, ordered, remembered or timed.",
   ],
   stage,
@@ -60,33 +62,45 @@ function variantOf(asked: Asked, transport: string, mode: string): string {
 
 async function stage({ operations }: BenchOptions, measure: Measure): Promise<void> {
   await using server = await startNatsServer();
-  const servers = server.url;
-  await using inMemory = await forkAsker({ operations, servers: null });
-  await using overNats = await forkAsker({ operations, servers });
-  await using first = forkWorker(servers, 0);
-  await using second = forkWorker(servers, 1);
-  await Promise.all([first.message(), second.message()]);
-  await measure([...toSubjects(MEMORY, inMemory), ...toSubjects(NATS, overNats)]);
+  await using programs = new Programs();
+  const subjects: Subject[] = [];
+  for (const asked of ASKED) {
+    const inMemory = await programs.fork("fanout-tree", { asked, operations, servers: null });
+    const overNats = await programs.fork("fanout-tree", { asked, operations, servers: server.url });
+    for (let first = 0; first < WORKERS; first++)
+      await programs.fork("fanout-worker", { asked, servers: server.url, first, of: WORKERS });
+    subjects.push(...toSubjects(MEMORY, asked, inMemory), ...toSubjects(NATS, asked, overNats));
+  }
+  await measure(inTurn(subjects));
 }
 
-async function forkAsker(input: {
-  readonly operations: number | null;
-  readonly servers: string | null;
-}): Promise<Program> {
-  const program = forkProgram(new URL("fanout-tree.ts", import.meta.url), input);
-  await program.message();
-  return program;
+class Programs implements AsyncDisposable {
+  readonly #all: Program[] = [];
+
+  /** Resolves when it is ready. */
+  async fork(name: string, input: object): Promise<Program> {
+    const program = forkProgram(new URL(`${name}.ts`, import.meta.url), input);
+    this.#all.push(program);
+    await program.message();
+    return program;
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return together(...this.#all)[Symbol.asyncDispose]();
+  }
 }
 
-function forkWorker(servers: string, first: number): Program {
-  return forkProgram(new URL("fanout-worker.ts", import.meta.url), { servers, first, of: WORKERS });
+/** Those that are compared one after the other. */
+function inTurn(subjects: readonly Subject[]): readonly Subject[] {
+  const order = [MEMORY, NATS].flatMap((name) =>
+    Object.keys(MODES).flatMap((mode) => ASKED.map((asked) => variantOf(asked, name, mode))),
+  );
+  return subjects.toSorted((a, b) => order.indexOf(a.variant) - order.indexOf(b.variant));
 }
 
-function toSubjects(name: string, asker: Program): readonly Subject[] {
-  return Object.entries(MODES).flatMap(([mode, idempotent]) => {
-    return ASKED.map((asked) => ({
-      variant: variantOf(asked, name, mode),
-      measure: async () => (await asker.ask({ idempotent, asked })) as readonly Reading[],
-    }));
-  });
+function toSubjects(name: string, asked: Asked, asker: Program): readonly Subject[] {
+  return Object.entries(MODES).map(([mode, idempotent]) => ({
+    variant: variantOf(asked, name, mode),
+    measure: async () => (await asker.ask({ idempotent })) as readonly Reading[],
+  }));
 }
