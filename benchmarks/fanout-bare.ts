@@ -1,15 +1,16 @@
 /**
  * The other floor of the benchmark `fanout`: what is left of nodes when each side of a link is one object that does no more
  * than fan-out's promises ask. Messages come in order and once within a session, and are kept until they are acknowledged;
- * a command runs once for its id, as long as its outcome is kept; calls and handlers have deadlines, and credit bounds them.
+ * a command runs once for its id, as long as its outcome is kept; calls note when they are due, and credit bounds them.
  * There are no states, no heartbeats, no recovery, no relays, no cancelling and no errors, and nothing is validated.
  */
 import type { Transport } from "fractal-tree";
-import { type Carried, decodeCarried, FrameLetter } from "../src/node/frame-letter.js";
+import type { Outlet } from "../src/node/core.js";
+import { type Carried, FrameLetter } from "../src/node/frame-letter.js";
 import { Registry } from "../src/node/registry.js";
 import type { CommandRun, CompleteCommand, Frame, Message } from "../src/protocol/messages.js";
 import { decodePayload, encodePayload } from "../src/protocol/payload.js";
-import { listen, outletTo, publish, type Outlet } from "./fanout-floor.js";
+import { frameOf, listen, newCommand, outletTo, publish } from "./fanout-floor.js";
 
 const SESSION = "q3JkT0aZ";
 const CREDIT = 1_024;
@@ -113,7 +114,6 @@ interface ChildNames {
 }
 
 interface BareCall {
-  readonly link: BareLink;
   readonly startedAtMs: number;
   readonly deadlineAtMs: number;
 }
@@ -137,9 +137,9 @@ class BareLink extends End {
   }
 
   /** Notes a call as sent. */
-  begin(commandId: string, times: Pick<BareCall, "startedAtMs" | "deadlineAtMs">): void {
+  begin(commandId: string, { startedAtMs, deadlineAtMs }: BareCall): void {
     if (this.sentSeq >= this.peerCredit) throw new Error("no credit");
-    this.calls.add(commandId, { link: this, ...times });
+    this.calls.add(commandId, { startedAtMs, deadlineAtMs });
   }
 
   run(command: CommandRun): void {
@@ -201,14 +201,14 @@ export class BareParent {
     return new Promise((resolve) => (this.#done = resolve));
   }
 
-  #broadcast(input: Uint8Array, times: Pick<BareCall, "startedAtMs" | "deadlineAtMs">): void {
+  #broadcast(input: Uint8Array, times: BareCall): void {
     const command = newCommand(this.#newId(), input);
     command.seq = -++this.#broadcastSeq;
     for (const link of this.#links.values()) link.begin(command.commandId, times);
     publish(this.#transport, this.#all, new FrameLetter({ version: 1, session: SESSION }, [command]));
   }
 
-  #command(input: Uint8Array, link: BareLink, times: Pick<BareCall, "startedAtMs" | "deadlineAtMs">): CommandRun {
+  #command(input: Uint8Array, link: BareLink, times: BareCall): CommandRun {
     const command = newCommand(this.#newId(), input);
     link.begin(command.commandId, times);
     return command;
@@ -239,27 +239,6 @@ function namesOf(width: number, id: string): ChildNames {
   return { up: `${tree}.up.${id}`, down: `${tree}.down.${id}`, all: `${tree}.all` };
 }
 
-function newCommand(commandId: string, input: Uint8Array): CommandRun {
-  return {
-    kind: "command.run",
-    seq: 0,
-    commandId,
-    target: "",
-    name: "count",
-    input,
-    deadlineMs: 30_000,
-    idempotent: true,
-    minSyncVersion: 0,
-    meta: null,
-  };
-}
-
 function nowMs(): number {
   return Math.trunc(performance.now());
-}
-
-function frameOf(carried: Carried, direction: "down" | "up"): Frame {
-  const decoded = decodeCarried(carried, direction);
-  if (decoded.kind !== "frame") throw new Error(decoded.reason);
-  return decoded.frame;
 }

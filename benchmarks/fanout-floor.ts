@@ -4,12 +4,13 @@
  * up, ordered, remembered, timed or judged.
  */
 import type { Transport } from "fractal-tree";
-import type { Route } from "../src/transport/transport.js";
+import type { Outlet } from "../src/node/core.js";
 import { type Carried, decodeCarried, FrameLetter } from "../src/node/frame-letter.js";
 import { encodeFrame } from "../src/protocol/codec.js";
 import type { CommandRun, CompleteCommand, Frame } from "../src/protocol/messages.js";
 import { decodePayload, encodePayload } from "../src/protocol/payload.js";
 
+const ID = "k3j9x02mf8qa0001";
 const HEADER = { version: 1, session: "q3JkT0aZ", ack: 1, broadcastAck: 0, credit: 1_024 };
 
 /** A channel's prefix: transports check their subjects. */
@@ -55,11 +56,11 @@ export class FloorAsker {
     return ((performance.now() - startedAtMs) * 1_000) / (fanOuts * this.#each.length);
   }
 
-  #ask(isBroadcast: boolean, input: unknown): Promise<void> {
+  #ask(isBroadcast: boolean, payload: unknown): Promise<void> {
     this.#left = this.#each.length;
-    const command = { ...COMMAND, input: encodePayload(input, "input") };
-    if (isBroadcast) publish(this.#transport, this.#all, new FrameLetter(HEADER, [command]));
-    else for (const outlet of this.#each) publish(this.#transport, outlet, new FrameLetter(HEADER, [{ ...command }]));
+    const input = encodePayload(payload, "input");
+    const outlets = isBroadcast ? [this.#all] : this.#each;
+    for (const outlet of outlets) publish(this.#transport, outlet, new FrameLetter(HEADER, [newCommand(ID, input)]));
     return new Promise((resolve) => (this.#done = resolve));
   }
 
@@ -69,25 +70,27 @@ export class FloorAsker {
   }
 }
 
-const COMMAND = {
-  kind: "command.run",
-  seq: 1,
-  commandId: "k3j9x02mf8qa0001",
-  target: "",
-  name: "count",
-  deadlineMs: 30_000,
-  idempotent: true,
-  minSyncVersion: 0,
-  meta: null,
-} as const;
+/** Written out: after a spread, V8 sets each property by a call into its runtime. */
+export function newCommand(commandId: string, input: Uint8Array): CommandRun {
+  return {
+    kind: "command.run",
+    seq: 0,
+    commandId,
+    target: "",
+    name: "count",
+    input,
+    deadlineMs: 30_000,
+    idempotent: true,
+    minSyncVersion: 0,
+    meta: null,
+  };
+}
 
 /** As the runtime does it: handed over within a thread, as bytes elsewhere. */
 export function publish(transport: Transport, outlet: Outlet, frame: FrameLetter): void {
   if (typeof outlet === "string") transport.publish(outlet, encodeFrame(frame));
   else outlet.post(frame);
 }
-
-export type Outlet = Route | string;
 
 export function outletTo(transport: Transport, subject: string): Outlet {
   return transport.route?.(subject) ?? subject;
@@ -102,8 +105,12 @@ export function listen(
   else transport.collect(subject, listener);
 }
 
-function onlyMessage(carried: Carried, direction: "down" | "up"): Frame["messages"][number] {
+export function frameOf(carried: Carried, direction: "down" | "up"): Frame {
   const decoded = decodeCarried(carried, direction);
   if (decoded.kind !== "frame") throw new Error(decoded.reason);
-  return decoded.frame.messages[0] as Frame["messages"][number];
+  return decoded.frame;
+}
+
+function onlyMessage(carried: Carried, direction: "down" | "up"): Frame["messages"][number] {
+  return frameOf(carried, direction).messages[0] as Frame["messages"][number];
 }

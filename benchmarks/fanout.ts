@@ -27,7 +27,7 @@ export const fanout: Bench = {
   chart: WIDTHS.map((width) => `${width} children, completions`),
   notes: [
     "Each child answers with a message of its own, also where one broadcast asked all of them.",
-    "Bare nodes are the floor: the same messages through the same transport and codec between as little as can keep a fan-out's promises (fanout-bare.ts). Each side of a link is one object, which orders what it gets, keeps what is not acknowledged, runs a command once for its id as long as it keeps the outcome, and bounds calls by credit and deadlines. There are no states, heartbeats, recovery, relays, cancelling or errors, and nothing is validated. What they cost more with each width is what the processor's caches do not hold.",
+    "Bare nodes are the floor: the same messages through the same transport and codec between as little as can keep a fan-out's promises (fanout-bare.ts). Each side of a link is one object, which orders what it gets, keeps what is not acknowledged, runs a command once for its id as long as it keeps the outcome, bounds calls by credit, and notes when they are due. There are no states, heartbeats, recovery, relays, cancelling or errors, and nothing is validated. What they cost more with each width is what the processor's caches do not hold.",
     "Each has processes of its own, which are busy for 0.3 s before each measurement: they stood still while the others were measured.",
     "Plain listeners do even less: each input is decoded and each result encoded, and nothing is looked up, ordered, remembered or timed.",
   ],

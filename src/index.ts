@@ -73,6 +73,7 @@ export type {
   LetterListener,
   MessageListener,
   PublishOptions,
+  Route,
   Subscription,
   Transport,
 } from "./transport/transport.js";

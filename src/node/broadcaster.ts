@@ -114,9 +114,9 @@ export class Broadcaster implements AcknowledgerPort, AlarmPort {
 
   /** Acknowledgements first: who is stopped by the message still needs them. */
   #withAcks(message: Message, acknowledger: Acknowledger): readonly Message[] {
-    const isThem = message.kind === "heartbeat.acks";
+    if (message.kind === "heartbeat.acks") return [message];
     const roomBytes = this.maxPayloadBytes - FRAME_OVERHEAD_BYTES - estimateBytes(message);
-    return isThem ? [message] : [...acknowledger.takeAlong(roomBytes), message];
+    return [...acknowledger.takeAlong(roomBytes), message];
   }
 
   /** Sends each child that is behind the oldest broadcast that it misses, unless that was sent only just now. */

@@ -131,9 +131,9 @@ export class Caller implements DispatchPort {
 
   /** `links` are those of all children, if all are meant. */
   #starter(isBroadcast: boolean, links: readonly ChildLink[]): (dispatch: Dispatch, place: number) => void {
-    const { router } = this.#runtime;
     if (isBroadcast) return this.#broadcastTo(links);
     if (links.length === 0) return (dispatch) => dispatch.start();
+    const { router } = this.#runtime;
     return (dispatch, place) => {
       dispatch.startHandedOver();
       router.submitTo(links[place] as ChildLink, dispatch);

@@ -98,12 +98,16 @@ export function estimateField(type: FieldType, value: unknown): number {
   if (type === "acks") return estimateAcks(value as readonly (string | number)[]);
   if (type === "epoch") return (value as readonly number[]).length * 9 + 3;
   if (type === "meta") return estimateMeta(value as Meta | null);
+  return estimateOne(value);
+}
+
+function estimateOne(value: unknown): number {
   return typeof value === "string" ? value.length * TEXT_BYTES_MAX + 5 : 9;
 }
 
 function estimateAcks(acks: readonly (string | number)[]): number {
   let bytes = 5;
-  for (const each of acks) bytes += typeof each === "string" ? each.length * TEXT_BYTES_MAX + 5 : 9;
+  for (const each of acks) bytes += estimateOne(each);
   return bytes;
 }
 

@@ -10,7 +10,7 @@ import type { Clock } from "../health/clock.js";
 import { realClock } from "../health/real-clock.js";
 import { assertToken } from "../protocol/path.js";
 import { ConnectionListeners } from "./connection-listeners.js";
-import { type ListenerSet, SubscriptionTable, tailPatternsOf } from "./subscriptions.js";
+import { type ListenerSet, nearPatternsOf, SubscriptionTable, tailPatternsOf } from "./subscriptions.js";
 import type { Letter, LetterListener, MessageListener, Route, Subscription, Transport } from "./transport.js";
 
 export interface MemoryTransportOptions {
@@ -98,8 +98,9 @@ class MemoryRoute implements Route {
 
   #lookUp(version: number): void {
     this.#version = version;
-    this.#exact = this.#broker.listenersTo(this.#subject);
-    this.#wildcard = this.#broker.listenersTo(`${prefixOf(this.#subject)}*`);
+    const [exact, wildcard] = nearPatternsOf(this.#subject);
+    this.#exact = this.#broker.listenersTo(exact);
+    this.#wildcard = this.#broker.listenersTo(wildcard);
     this.#tails = this.#broker.tailsOf(this.#subject);
   }
 }
@@ -196,9 +197,4 @@ class MemoryTransport implements Transport {
     this.#version++;
     if (subject.endsWith(">")) note();
   }
-}
-
-/** A subject without its last token. */
-function prefixOf(subject: string): string {
-  return subject.slice(0, subject.lastIndexOf(".") + 1);
 }

@@ -157,7 +157,7 @@ export function patternsOf(subject: string): readonly string[] {
 }
 
 /** The subject, and the pattern with `*` that matches it. */
-export function nearPatternsOf(subject: string): readonly string[] {
+export function nearPatternsOf(subject: string): readonly [string, string] {
   return [subject, `${subject.slice(0, subject.lastIndexOf(".") + 1)}*`];
 }
 
