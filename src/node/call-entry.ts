@@ -4,18 +4,23 @@ import type { Timer } from "../health/clock.js";
 import type { Meta } from "../protocol/messages.js";
 import type { CallSink, Outcome } from "./call.js";
 
-/** A call as its caller hands it to a link. */
-export interface OutgoingCall {
-  readonly id: string;
+/** What a call says to whomever it goes. */
+export interface CallContent {
   readonly name: string;
-  /** Path below the peer, or empty for the peer itself; set when it is handed to a link. */
-  target: string;
   readonly input: Uint8Array;
   /** Monotonic time at which it expires, milliseconds. */
   readonly deadlineAtMs: number;
   readonly idempotent: boolean;
   readonly minSyncVersion: number;
   readonly meta: Meta | null;
+}
+
+/** A call as its caller hands it to a link. */
+export interface OutgoingCall {
+  readonly id: string;
+  /** Path below the peer, or empty for the peer itself; set when it is handed to a link. */
+  target: string;
+  readonly content: CallContent;
   readonly sink: CallSink;
 }
 

@@ -154,7 +154,7 @@ export class CallTable implements AlarmPort {
     this.#open = false;
     for (const entry of this.#entries.values()) {
       if (entry.mayHaveBegun || entry.wasSentBefore) this.#lose(entry, why);
-      else if (entry.call.idempotent && entry.state !== "cancelling") this.#requeue(entry);
+      else if (entry.call.content.idempotent && entry.state !== "cancelling") this.#requeue(entry);
       else this.#refuse(entry, why);
     }
   }
@@ -169,13 +169,13 @@ export class CallTable implements AlarmPort {
   #newEntry(call: OutgoingCall): CallEntry {
     const entry = new CallEntry(call);
     this.#entries.add(call.id, entry);
-    this.#alarm.coverUntil(call.deadlineAtMs);
+    this.#alarm.coverUntil(call.content.deadlineAtMs);
     return entry;
   }
 
   #join(entry: CallEntry, call: OutgoingCall): void {
     entry.join(call);
-    this.#alarm.coverUntil(call.deadlineAtMs);
+    this.#alarm.coverUntil(call.content.deadlineAtMs);
   }
 
   /** A caller gets its outcome. */
@@ -188,12 +188,12 @@ export class CallTable implements AlarmPort {
   wake(nowMs: number): number {
     for (const entry of this.#entries.values()) {
       for (const caller of entry.callers) {
-        if (caller.deadlineAtMs <= nowMs) this.#expire(entry, caller);
+        if (caller.content.deadlineAtMs <= nowMs) this.#expire(entry, caller);
       }
     }
     let nextMs = Infinity;
     for (const { callers } of this.#entries.values()) {
-      for (const { deadlineAtMs } of callers) nextMs = Math.min(nextMs, deadlineAtMs);
+      for (const { content } of callers) nextMs = Math.min(nextMs, content.deadlineAtMs);
     }
     return nextMs;
   }
@@ -221,14 +221,15 @@ export class CallTable implements AlarmPort {
     }
     // Also in a session before the last: it may have waited for credit since.
     const wasSent = entry.state === "sent" || entry.wasSentBefore;
-    if (wasSent && !sameExecutor && !entry.call.idempotent) return this.#lose(entry, "the executor was restarted");
+    if (wasSent && !sameExecutor && !entry.call.content.idempotent)
+      return this.#lose(entry, "the executor was restarted");
     if (wasSent) this.#postpone(entry, sameExecutor);
     this.#wait(entry.call);
   }
 
   #lose(entry: CallEntry, why: string): void {
     const { state, call } = entry;
-    if (call.idempotent && state !== "cancelling") {
+    if (call.content.idempotent && state !== "cancelling") {
       this.#postpone(entry, false);
       this.#wait(call);
     } else if (state === "queued") {

@@ -188,8 +188,8 @@ class ValuePromise<Value> implements DispatchTaker {
     this.#resolve(value as Value);
   }
 
-  uncompleted(status: Uncompleted, error: CommandError, { name }: Dispatch): void {
-    this.#caller?.tellUndelivered(name, status, error);
+  uncompleted(status: Uncompleted, error: CommandError, { content }: Dispatch): void {
+    this.#caller?.tellUndelivered(content.name, status, error);
     this.#reject(status === "cancelled" && this.#signal?.aborted === true ? this.#signal.reason : error);
   }
 }
@@ -211,7 +211,7 @@ class OutcomeTaker<Output> implements DispatchTaker {
 
   uncompleted(status: Uncompleted, error: CommandError, dispatch: Dispatch): void {
     const { path, id, attempts, durationMs } = dispatch;
-    this.#caller.tellUndelivered(dispatch.name, status, error);
+    this.#caller.tellUndelivered(dispatch.content.name, status, error);
     this.#take({ status, target: path, commandId: id, error, attempts, durationMs });
   }
 }

@@ -18,7 +18,7 @@ import { NO_TAKEOVERS } from "../../machines/takeover-limit.js";
 import { type Clock, NEVER_MS } from "../health/clock.js";
 import type { CommandRun, Frame, Message, Meta, StatusReport, UnknownMessage } from "../protocol/messages.js";
 import { downSubject } from "../protocol/subjects.js";
-import type { OutgoingCall } from "./call-entry.js";
+import type { CallContent, OutgoingCall } from "./call-entry.js";
 import { CallTable, type CallTablePort } from "./call-table.js";
 import { Channel, type ChannelPort } from "./channel.js";
 import { type NodeCore, type Outlet, UNJUDGED } from "./core.js";
@@ -350,13 +350,15 @@ export function toCommandRun(call: OutgoingCall, core: NodeCore): CommandRun {
 /** Says what its call says, which it need not copy; but the call's target changes when it is handed to another link. */
 class OutgoingRun implements CommandRun {
   seq = 0;
+  readonly commandId: string;
   readonly target: string;
-  readonly #call: OutgoingCall;
+  readonly #content: CallContent;
   readonly #core: NodeCore;
 
-  constructor(call: OutgoingCall, core: NodeCore) {
-    this.target = call.target;
-    this.#call = call;
+  constructor({ id, target, content }: OutgoingCall, core: NodeCore) {
+    this.commandId = id;
+    this.target = target;
+    this.#content = content;
     this.#core = core;
   }
 
@@ -364,32 +366,28 @@ class OutgoingRun implements CommandRun {
     return "command.run";
   }
 
-  get commandId(): string {
-    return this.#call.id;
-  }
-
   get name(): string {
-    return this.#call.name;
+    return this.#content.name;
   }
 
   get input(): Uint8Array {
-    return this.#call.input;
+    return this.#content.input;
   }
 
   get idempotent(): boolean {
-    return this.#call.idempotent;
+    return this.#content.idempotent;
   }
 
   get minSyncVersion(): number {
-    return this.#call.minSyncVersion;
+    return this.#content.minSyncVersion;
   }
 
   get meta(): Meta | null {
-    return this.#call.meta;
+    return this.#content.meta;
   }
 
   /** Read when the message is written, also when it is written again. */
   get deadlineMs(): number {
-    return Math.max(0, Math.ceil(this.#call.deadlineAtMs - this.#core.now()));
+    return Math.max(0, Math.ceil(this.#content.deadlineAtMs - this.#core.now()));
   }
 }

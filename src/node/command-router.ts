@@ -119,7 +119,7 @@ export class CommandRouter {
   /** Hands a call to a child, for itself or for what is below it. */
   submitTo(link: ChildLink, call: OutgoingCall, rest = ""): void {
     const isComing = link.isAttached || link.state === "opening";
-    if (!isComing && !call.idempotent) {
+    if (!isComing && !call.content.idempotent) {
       return call.sink.settle(refused("UNAVAILABLE", `child ${link.id} is ${link.state}`), call.id);
     }
     call.target = rest;
@@ -150,13 +150,15 @@ export class CommandRouter {
     const link = children.get(childId);
     const call: OutgoingCall = {
       id: message.commandId,
-      name: message.name,
       target: "",
-      input: message.input,
-      deadlineAtMs: core.now() + deadlineMs,
-      idempotent: message.idempotent,
-      minSyncVersion: 0,
-      meta: message.meta,
+      content: {
+        name: message.name,
+        input: message.input,
+        deadlineAtMs: core.now() + deadlineMs,
+        idempotent: message.idempotent,
+        minSyncVersion: 0,
+        meta: message.meta,
+      },
       sink: this.#relaySink(message.commandId, sink),
     };
     if (estimateBytes(toCommandRun(call, core)) > core.maxBodyBytes()) {

@@ -10,7 +10,7 @@ import type { Meta } from "../protocol/messages.js";
 import { assertPath } from "../protocol/path.js";
 import { decodePayload, encodePayload } from "../protocol/payload.js";
 import { type CallSink, type Outcome, uncompleted, withoutCertainty } from "./call.js";
-import type { OutgoingCall } from "./call-entry.js";
+import type { CallContent, OutgoingCall } from "./call-entry.js";
 import type { NodeCore } from "./core.js";
 import { assertCommandName } from "./handlers.js";
 import { atLeast, callable, delay, flag, positiveInteger } from "./option-checks.js";
@@ -65,15 +65,9 @@ export type CommandOutcome<Output = unknown> =
     };
 
 /** A call checked and encoded; the calls of a fan-out share one. */
-export interface PreparedCall {
-  readonly name: string;
-  readonly input: Uint8Array;
+export interface PreparedCall extends CallContent {
   readonly startedAtMs: number;
-  readonly deadlineAtMs: number;
-  readonly idempotent: boolean;
   readonly retry: RetryOptions;
-  readonly minSyncVersion: number;
-  readonly meta: Meta | null;
   readonly onProgress: ((value: unknown) => void) | null;
 }
 
@@ -182,7 +176,7 @@ function assertSize(core: NodeCore, { input, meta }: PreparedCall, target: strin
 
 /** One prepared call to one target, until its taker gets the outcome: exactly once, possibly before `start` returns. */
 export class Dispatch implements OutgoingCall, CallSink {
-  readonly #call: PreparedCall;
+  readonly content: PreparedCall;
   readonly #taker: DispatchTaker;
   readonly id: string;
   /** Path below this node. */
@@ -200,36 +194,12 @@ export class Dispatch implements OutgoingCall, CallSink {
   target = "";
   #delayMs = 0;
 
-  constructor(port: DispatchPort, call: PreparedCall, path: string, id: string, taker: DispatchTaker) {
+  constructor(port: DispatchPort, content: PreparedCall, path: string, id: string, taker: DispatchTaker) {
     this.id = id;
     this.path = path;
     this.#port = port;
-    this.#call = call;
+    this.content = content;
     this.#taker = taker;
-  }
-
-  get name(): string {
-    return this.#call.name;
-  }
-
-  get input(): Uint8Array {
-    return this.#call.input;
-  }
-
-  get deadlineAtMs(): number {
-    return this.#call.deadlineAtMs;
-  }
-
-  get idempotent(): boolean {
-    return this.#call.idempotent;
-  }
-
-  get minSyncVersion(): number {
-    return this.#call.minSyncVersion;
-  }
-
-  get meta(): Meta | null {
-    return this.#call.meta;
   }
 
   get sink(): CallSink {
@@ -238,7 +208,7 @@ export class Dispatch implements OutgoingCall, CallSink {
 
   /** Since it was made, milliseconds. */
   get durationMs(): number {
-    return this.#port.core.now() - this.#call.startedAtMs;
+    return this.#port.core.now() - this.content.startedAtMs;
   }
 
   /** Aborting the signal settles it as cancelled at once. */
@@ -265,7 +235,7 @@ export class Dispatch implements OutgoingCall, CallSink {
   }
 
   progress(value: Uint8Array): void {
-    const { onProgress } = this.#call;
+    const { onProgress } = this.content;
     if (this.#isDone || onProgress === null) return;
     let progress: unknown;
     try {
@@ -299,7 +269,7 @@ export class Dispatch implements OutgoingCall, CallSink {
   }
 
   #mayRetry({ status, code }: Outcome): boolean {
-    const { idempotent, retry } = this.#call;
+    const { idempotent, retry } = this.content;
     if (!idempotent || (status !== "notStarted" && status !== "unknown") || this.#port.core.isOver) return false;
     // One that joined and left is unknown until it joins again.
     const isRetryable = RETRYABLE.has(code) || (code === "UNKNOWN_CHILD" && this.attempts > 0);
@@ -309,7 +279,7 @@ export class Dispatch implements OutgoingCall, CallSink {
 
   #retryLater(refusal: Outcome): void {
     const { core } = this.#port;
-    const { retry, deadlineAtMs } = this.#call;
+    const { retry, deadlineAtMs } = this.content;
     this.#delayMs = nextBackoffMs(retry, this.#delayMs, core.options.random());
     const leftMs = deadlineAtMs - core.now();
     const waitMs = Math.max(1, Math.ceil(Math.min(this.#delayMs, leftMs)));
@@ -319,7 +289,7 @@ export class Dispatch implements OutgoingCall, CallSink {
   #retry(refusal: Outcome): void {
     const { core } = this.#port;
     if (core.isOver) return this.settle(refusal);
-    if (core.now() < this.#call.deadlineAtMs) return this.#submit();
+    if (core.now() < this.content.deadlineAtMs) return this.#submit();
     const message = `the deadline passed; before that: ${refusal.message}`;
     this.settle(uncompleted("timedOut", "DEADLINE_EXCEEDED", message));
   }
@@ -353,7 +323,7 @@ export class Dispatch implements OutgoingCall, CallSink {
       code: code === "" ? "HANDLER_FAILED" : code,
       message,
       path: this.path === "" ? core.path : `${core.path}.${this.path}`,
-      name: this.name,
+      name: this.content.name,
       commandId: this.id,
       handlerCode,
     });

@@ -52,7 +52,8 @@ export class Requests {
   /** Asks upward on behalf of this node. */
   submit(call: OutgoingCall): void {
     if (this.#port.hasUplink) this.calls.submit(call);
-    else call.sink.settle(refused("UNKNOWN_COMMAND", `no ancestor serves ${JSON.stringify(call.name)}`), call.id);
+    else
+      call.sink.settle(refused("UNKNOWN_COMMAND", `no ancestor serves ${JSON.stringify(call.content.name)}`), call.id);
   }
 
   /** A child asks: answered here if served here, else passed on. */
@@ -100,8 +101,8 @@ export class Requests {
     };
     this.#relayed.add(key, { id, sink: relayed, session: sessionOf(link) });
     const deadlineAtMs = core.now() + deadlineMs;
-    const call = { id, name, target: "", input, deadlineAtMs, idempotent: false, minSyncVersion: 0, meta };
-    this.calls.submit({ ...call, sink: relayed });
+    const content = { name, input, deadlineAtMs, idempotent: false, minSyncVersion: 0, meta };
+    this.calls.submit({ id, target: "", content, sink: relayed });
   }
 
   cancel(link: ChildLink, requestId: string): void {
@@ -122,8 +123,9 @@ export class Requests {
     this.calls.answered(message.requestId, outcome);
   }
 
-  #transmit({ id, name, input, meta, deadlineAtMs }: OutgoingCall): void {
+  #transmit({ id, content }: OutgoingCall): void {
     const { core } = this.#port;
+    const { name, input, meta, deadlineAtMs } = content;
     this.#port.sendUp({
       kind: "status.request",
       seq: 0,

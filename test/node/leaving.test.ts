@@ -137,8 +137,8 @@ describe("what a caller knows of a call when its executor leaves in order", () =
     const calls = new CallTable(port);
     const toCall = (id: string, idempotent: boolean): OutgoingCall => {
       const sink = { progress: () => {}, settle: ({ status }: { status: string }) => void (statuses[id] = status) };
-      const call = { id, idempotent, sink, name: "x", target: "", input: new Uint8Array(), deadlineAtMs: 1e6 };
-      return { ...call, minSyncVersion: 0, meta: null };
+      const said = { name: "x", input: new Uint8Array(), minSyncVersion: 0, meta: null };
+      return { id, target: "", sink, content: { ...said, idempotent, deadlineAtMs: 1e6 } };
     };
     const submit = (id: string, idempotent = false): void => calls.submit(toCall(id, idempotent));
     const broadcast = (id: string, mayRunElsewhere: boolean): void =>

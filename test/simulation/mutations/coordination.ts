@@ -68,12 +68,12 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/node/call-table.ts",
-        find: "if (wasSent && !sameExecutor && !entry.call.idempotent) return",
+        find: "if (wasSent && !sameExecutor && !entry.call.content.idempotent)\n      return",
         replace: "if (entry.state !== entry.state) return",
       },
       {
         file: "src/node/call-table.ts",
-        find: 'if (call.idempotent && state !== "cancelling") {',
+        find: 'if (call.content.idempotent && state !== "cancelling") {',
         replace: 'if (state !== "cancelling") {',
       },
     ],
