@@ -85,13 +85,13 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/node/call-table.ts",
-        find: "if (caller.deadlineAtMs <= nowMs) this.#expire(entry, caller);",
-        replace: "if (caller.deadlineAtMs <= nowMs - 1_000) this.#expire(entry, caller);",
+        find: "if (caller.content.deadlineAtMs <= nowMs) this.#expire(entry, caller);",
+        replace: "if (caller.content.deadlineAtMs <= nowMs - 1_000) this.#expire(entry, caller);",
       },
       {
         file: "src/node/call-table.ts",
-        find: "nextMs = Math.min(nextMs, deadlineAtMs);",
-        replace: "nextMs = Math.min(nextMs, deadlineAtMs + 1_000);",
+        find: "nextMs = Math.min(nextMs, content.deadlineAtMs);",
+        replace: "nextMs = Math.min(nextMs, content.deadlineAtMs + 1_000);",
       },
     ],
   },
