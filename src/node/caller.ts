@@ -121,11 +121,12 @@ export class Caller implements DispatchPort {
 
   /**
    * One publish instead of one for each child: only if the children that are meant are those that are there. A process
-   * that was replaced or taken for dead hears it too until it knows, so the command must bear being run twice.
+   * that was replaced or taken for dead hears it too until it knows: if there may be one, the command must bear being run
+   * twice.
    */
   #canBroadcast({ idempotent }: PreparedCall, links: readonly ChildLink[]): boolean {
     const { children } = this.#runtime;
-    if (!idempotent || links.length < 2 || !children.isSettled() || !children.broadcaster.hasRoom) return false;
+    if (links.length < 2 || !children.isSettled({ alone: !idempotent }) || !children.broadcaster.hasRoom) return false;
     return links.every(({ calls }) => calls.hasCredit);
   }
 

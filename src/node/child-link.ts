@@ -74,6 +74,8 @@ export class ChildLink implements ChannelPort, CallTablePort {
   readonly #outlet: Outlet;
   /** Another process has had a session with us: it may still take itself for the child, and hear broadcasts. */
   hasHadOthers = false;
+  /** Whoever had the latest session, which is over, may still take itself for the child. */
+  #mayLinger = false;
   offer: Offer | null = null;
   /** Calls may flow. */
   #isReady = false;
@@ -137,6 +139,11 @@ export class ChildLink implements ChannelPort, CallTablePort {
     return this.#calls;
   }
 
+  /** Somebody who is not the child may hear what is broadcast to all. */
+  get isOverheard(): boolean {
+    return this.hasHadOthers || (this.#mayLinger && !this.isGone);
+  }
+
   /** Calls that were not answered. */
   get pending(): number {
     return this.#calls?.size ?? 0;
@@ -168,6 +175,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
     const wasGone = this.isGone || (this.isLocal && !core.isLocal(boot));
     this.hasHadOthers ||= isNew && !wasGone;
     this.isGone = false;
+    this.#mayLinger = false;
     this.session = offer.session;
     this.boot = offer.boot;
     this.attempt = offer.attempt;
@@ -199,6 +207,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
     this.channel = null;
     this.detector = null;
     this.endedWhy = why;
+    this.#mayLinger = event !== "child.left";
     this.#isReady = false;
     if (event === "child.failed") this.#calls?.suspend();
     else if (event === "child.left") this.#calls?.left(why);

@@ -95,6 +95,8 @@ export class Children implements ChildLinkPort {
   #fenceLimit: RateLimit | null = null;
   #probeLimit: RateLimit | null = null;
   #grants = 0;
+  /** Somebody who had a session may still hear broadcasts, and no link tells of it any more. */
+  #hasLostSight = false;
   #subscription: Subscription | null = null;
 
   constructor(core: NodeCore, port: ChildrenPort) {
@@ -146,11 +148,15 @@ export class Children implements ChildLinkPort {
     return attached;
   }
 
-  /** Whether nobody is between an offer and readiness, so that a broadcast reaches exactly the attached children. */
-  isSettled(): boolean {
+  /**
+   * Whether nobody is between an offer and readiness, so that a broadcast reaches all attached children at once; `alone`
+   * means nobody besides, such as a process that was taken for dead and does not know.
+   */
+  isSettled({ alone }: { readonly alone: boolean }): boolean {
+    if (alone && this.#hasLostSight) return false;
     for (const link of this.#links.values()) {
       this.#forgetOldOffer(link);
-      if (link.offer !== null || link.isOpen !== link.isAttached) return false;
+      if (link.offer !== null || link.isOpen !== link.isAttached || (alone && link.isOverheard)) return false;
     }
     return true;
   }
@@ -227,8 +233,7 @@ export class Children implements ChildLinkPort {
   undeclare(link: ChildLink): void {
     link.channel?.close();
     link.endCalls("the child is no longer declared");
-    this.#tally?.remove(link);
-    this.#links.delete(link.id);
+    this.#remove(link);
     this.#port.linksChanged();
   }
 
@@ -254,9 +259,14 @@ export class Children implements ChildLinkPort {
     if (link.listed || link.isOpen) return;
     link.endCalls("the child left");
     this.#newcomers?.delete(link);
+    this.#remove(link);
+    if (link.epoch.length > 0) remember((this.#formerEpochs ??= new Map()), link.id, link.epoch);
+  }
+
+  #remove(link: ChildLink): void {
+    this.#hasLostSight ||= link.isOverheard || (link.isOpen && !link.isGone);
     this.#tally?.remove(link);
     this.#links.delete(link.id);
-    if (link.epoch.length > 0) remember((this.#formerEpochs ??= new Map()), link.id, link.epoch);
   }
 
   /** Ends the calls that children have not answered. */

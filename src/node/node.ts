@@ -104,6 +104,9 @@ export interface Node extends AsyncDisposable {
   /**
    * Runs one command at several nodes in parallel, or with `"*"` at all children that are ready.
    *
+   * For `"*"` one message goes to all, if all are ready and a process that was replaced or taken for dead can do no harm:
+   * there was none, or the command is `idempotent`. Otherwise each child is sent its own.
+   *
    * @throws InvalidPathError, InvalidOptionError, UnsupportedPayloadError, PayloadTooLargeError
    */
   fanOut<Output = unknown>(

@@ -3,11 +3,12 @@ import { describe, expect, test } from "vitest";
 import {
   type CommandOutcome,
   type Commands,
+  type FanOutOptions,
   InvalidOptionError,
   InvalidPathError,
   type Node,
 } from "../../src/index.js";
-import { World } from "./kit.js";
+import { type Process, World } from "./kit.js";
 
 const IDS = ["a", "b", "c", "d"];
 
@@ -29,6 +30,23 @@ async function family(world: World): Promise<{ readonly shop: Node; readonly chi
   await world.up(shop, ...children);
   await world.run(5_000);
   return { shop, children };
+}
+
+/** The same after the process of "a" stood still for so long that it is taken for dead. */
+async function familyWithSleeper(world: World): Promise<{ readonly shop: Node; readonly sleeper: Process }> {
+  const { shop, children } = await family(world);
+  const sleeper = world.processOf(children[0] as Node);
+  sleeper.stop();
+  await world.until(() => shop.child("a")?.link === "dead", "a is dead");
+  return { shop, sleeper };
+}
+
+/** Where commands go that a command to all gives rise to. */
+async function subjectsOf(world: World, parent: Node, options: FanOutOptions = {}): Promise<readonly string[]> {
+  await world.run(1);
+  const sinceMs = world.nowMs;
+  await world.settle(parent.fanOut("*", "some", [], options).outcomes);
+  return world.sent("command.run", { sinceMs }).map(({ subject }) => subject);
 }
 
 const brief = (outcome: CommandOutcome): string => `${outcome.target} ${outcome.status}`;
@@ -251,13 +269,46 @@ describe("on the wire", () => {
     ]);
   });
 
-  test("any other goes to each child: a process that was replaced hears broadcasts until it knows", async () => {
+  test("so is any other, as long as nobody else can hear it", async () => {
+    const world = new World();
+    const { shop } = await family(world);
+    expect(await subjectsOf(world, shop)).toEqual(["ft.local.all.shop"]);
+  });
+
+  test("not with a process about that was replaced, and may not know: it runs only what bears being run twice", async () => {
+    const world = new World();
+    const { shop } = await familyWithSleeper(world);
+    const runs: string[] = [];
+    const heir = world.node({ path: "shop.a", commands: { some: () => void runs.push("heir") } });
+    await world.up(heir);
+    await world.until(() => shop.child("a")?.link === "alive", "a is alive");
+    expect(await subjectsOf(world, shop)).toEqual(IDS.map((id) => `ft.local.down.shop.${id}`));
+    expect(await subjectsOf(world, shop, { idempotent: true })).toEqual(["ft.local.all.shop"]);
+    expect(runs).toEqual(["heir", "heir"]);
+  });
+
+  test("nor with one that was taken for dead, until it is back", async () => {
+    const world = new World();
+    const { shop, sleeper } = await familyWithSleeper(world);
+    expect(await subjectsOf(world, shop)).toEqual(["b", "c", "d"].map((id) => `ft.local.down.shop.${id}`));
+    sleeper.continue();
+    await world.until(() => shop.child("a")?.link === "alive", "a is back");
+    expect(await subjectsOf(world, shop)).toEqual(["ft.local.all.shop"]);
+  });
+
+  test("nor with one that was taken for dead, and whose place was given up", async () => {
+    const world = new World();
+    const { shop } = await familyWithSleeper(world);
+    shop.deleteChild("a");
+    expect(await subjectsOf(world, shop)).toEqual(["b", "c", "d"].map((id) => `ft.local.down.shop.${id}`));
+  });
+
+  test("who left in order hears nothing more", async () => {
     const world = new World();
     const { shop, children } = await family(world);
-    const sinceMs = world.nowMs;
-    await world.settle(shop.fanOut("*", "some", []).outcomes);
-    const subjects = world.sent("command.run", { sinceMs }).map(({ subject }) => subject);
-    expect(subjects).toEqual(children.map(({ path }) => `ft.local.down.${path}`));
+    await world.settle(children[0]?.stop() ?? Promise.reject(new Error("no children")));
+    await world.until(() => shop.child("a")?.link === "left", "a has left");
+    expect(await subjectsOf(world, shop)).toEqual(["ft.local.all.shop"]);
   });
 
   test("a broadcast that some children miss is refilled to them alone", async () => {

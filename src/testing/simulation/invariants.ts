@@ -5,14 +5,30 @@ import type { HandlerRun } from "./journal.js";
 import type { SimulatedProcess } from "./process.js";
 import type { Document, SimulatedTree } from "./simulated-tree.js";
 
-/** A handler runs once at most for one call in one process, and once at all unless the call is idempotent. */
+/** A handler runs once at most for one call in one process, and once at all, where it was asked to, unless the call is idempotent. */
 export function checkRuns(tree: SimulatedTree, issued: readonly IssuedCall[]): void {
   for (const runs of tree.journal.runs.values()) checkOncePerProcess(tree, runs);
+  checkTargets(tree, issued);
   for (const call of issued) {
     const runs = call.idempotent ? [] : runsOf(tree, call);
     if (runs.length < 2) continue;
     const where = runs.map(({ path, process }) => `${path}#${process}`).join(" and ");
     tree.journal.violated("runs-once", `${call.kind} ${call.input.value} is not idempotent, but ran at ${where}`);
+  }
+}
+
+/** A command to all is for those who were children then. */
+function checkTargets(tree: SimulatedTree, issued: readonly IssuedCall[]): void {
+  const targets = new Map<number, Set<string | null>>();
+  for (const { kind, idempotent, input, path } of issued) {
+    if (kind !== "fanOut" || idempotent) continue;
+    targets.set(input.value, (targets.get(input.value) ?? new Set()).add(path));
+  }
+  for (const [value, paths] of targets) {
+    for (const { path, process } of tree.journal.runsOf(value)) {
+      const what = `fanOut ${value} is not idempotent, but ran at ${path}#${process}, which is no target`;
+      if (!paths.has(path)) tree.journal.violated("runs-once", what);
+    }
   }
 }
 

@@ -138,7 +138,10 @@ async function recover(tree: SimulatedTree, faults: Faults): Promise<number> {
 /** Calls of the time of faults end, everything is reached, then nothing moves. */
 async function rest(tree: SimulatedTree, workload: Workload): Promise<void> {
   // A silence that began during the faults may be noticed only now.
+  const { superseded } = tree;
   await tree.clock.advance((tree.plan.options.failureDetector?.deadMs ?? 0) + 2_000);
+  // So may, from its children, who was superseded by a rival that has gone: it is started anew.
+  if (tree.superseded > superseded) await tree.clock.runUntil(() => tree.isWhole(), { withinMs: RECOVERY_MS });
   if (!tree.isWhole()) tree.journal.violated("heals", `not whole any more:\n${tree.describe()}`);
   else checkDocuments(tree, workload.documents);
   await workload.probe();

@@ -71,6 +71,8 @@ export class SimulatedTree {
   readonly accepted = new Map<string, Holder[]>();
   /** Whether the operator starts again what ends. */
   isOperated = true;
+  /** Processes that learned that they were superseded. */
+  superseded = 0;
   /** Probability that a start by a supervisor fails. */
   startFailure: number;
   readonly #byPath = new Map<string, SimulatedProcess[]>();
@@ -300,7 +302,10 @@ export class SimulatedTree {
     const { journal } = this;
     node.on("state.changed", ({ state, failure }) => journal.note(`${name} ${state} ${failure ?? ""}`));
     node.on("child.changed", ({ id, state }) => journal.note(`${name} ${id}:${state}`));
-    node.on("node.fenced", ({ error }) => journal.note(`${name} ${error.message}`));
+    node.on("node.fenced", ({ error }) => {
+      this.superseded++;
+      journal.note(`${name} ${error.message}`);
+    });
     node.on("supervision.decided", ({ id, decision, generation, reason, delayMs }) =>
       journal.note(`${name} ${id} ${decision} ${generation} ${reason} ${delayMs ?? ""}`),
     );

@@ -79,6 +79,12 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "broadcasts-to-whoever-listens",
+    bug: "a command that is not idempotent goes to all, also while a process that was replaced may hear it",
+    withinSeeds: 300,
+    edits: [{ file: "src/node/caller.ts", find: "alone: !idempotent", replace: "alone: idempotent && !idempotent" }],
+  },
+  {
     name: "deadline-starts-anew",
     bug: "a call that waits longer than its deadline is not given up",
     withinSeeds: 20,
