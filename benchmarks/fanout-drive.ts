@@ -6,7 +6,7 @@ import { answerFloor, FloorAsker } from "./fanout-floor.js";
 
 export const WIDTHS = [10, 100, 1_000, 10_000] as const;
 
-/** Whether one message goes to all, which the command must bear, or each child is sent its own. */
+/** Whether the command is for all, or for each of a list of children, who are sent messages of their own. */
 export const MODES = { broadcast: true, "a message each": false } as const;
 
 const PATIENCE_MS = 120_000;
@@ -52,7 +52,7 @@ async function listening(transport: Transport): Promise<void> {
 
 /** Asks them all, again and again. */
 export interface Asking {
-  measure(idempotent: boolean, operations: number | null): Promise<readonly Reading[]>;
+  measure(isBroadcast: boolean, operations: number | null): Promise<readonly Reading[]>;
 }
 
 export async function startAsking(transport: Transport, asked: Asked): Promise<Asking> {
@@ -61,14 +61,15 @@ export async function startAsking(transport: Transport, asked: Asked): Promise<A
     asked === "bare nodes" ? new BareParent(transport, width) : new FloorAsker(transport, width),
   );
   await listening(transport);
-  return { measure: (idempotent, operations) => measureFloor(askers, idempotent, operations) };
+  return { measure: (isBroadcast, operations) => measure(askers, isBroadcast, operations) };
 }
 
 function askNodes(roots: readonly Node[]): Asking {
+  const askers = roots.map((root) => new NodeAsker(root));
   return {
-    async measure(idempotent, operations) {
+    async measure(isBroadcast, operations) {
       await untilReady(roots);
-      return measureWidths(roots, idempotent, operations);
+      return measure(askers, isBroadcast, operations);
     },
   };
 }
@@ -86,22 +87,7 @@ async function untilReady(roots: readonly Node[]): Promise<void> {
   await Promise.all(roots.map((root) => root.until("SYNCHRONIZED", { timeoutMs: PATIENCE_MS })));
 }
 
-async function measureWidths(
-  roots: readonly Node[],
-  idempotent: boolean,
-  operations: number | null,
-): Promise<readonly Reading[]> {
-  const completions = operations ?? COMPLETIONS;
-  for (const root of roots) await settling(() => costPerChild(root, idempotent, 1));
-  const costs: number[] = [];
-  for (const root of roots) {
-    const width = root.children().length;
-    costs.push(await costPerChild(root, idempotent, Math.ceil(completions / width)));
-  }
-  return toReadings(costs);
-}
-
-async function measureFloor(
+async function measure(
   askers: readonly Asker[],
   isBroadcast: boolean,
   operations: number | null,
@@ -125,17 +111,26 @@ async function settling(ask: () => Promise<unknown>): Promise<void> {
   while (performance.now() < endMs) await ask();
 }
 
-/** Microseconds. */
-async function costPerChild(root: Node, idempotent: boolean, fanOuts: number): Promise<number> {
-  let completed = 0;
-  const startedAtMs = performance.now();
-  for (let n = 0; n < fanOuts; n++) {
-    for (const outcome of await root.fanOut("*", "count", INPUT, { idempotent }).outcomes) {
-      if (outcome.status !== "completed") throw outcome.error;
-      completed++;
-    }
+class NodeAsker implements Asker {
+  readonly #root: Node;
+  readonly #ids: readonly string[];
+
+  constructor(root: Node) {
+    this.#root = root;
+    this.#ids = root.children().map(({ id }) => id);
   }
-  return ((performance.now() - startedAtMs) * 1_000) / completed;
+
+  async costPerChild(isBroadcast: boolean, input: unknown, fanOuts: number): Promise<number> {
+    let completed = 0;
+    const startedAtMs = performance.now();
+    for (let n = 0; n < fanOuts; n++) {
+      for (const outcome of await this.#root.fanOut(isBroadcast ? "*" : this.#ids, "count", input).outcomes) {
+        if (outcome.status !== "completed") throw outcome.error;
+        completed++;
+      }
+    }
+    return ((performance.now() - startedAtMs) * 1_000) / completed;
+  }
 }
 
 function toReadings(costs: readonly number[]): readonly Reading[] {

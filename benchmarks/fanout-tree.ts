@@ -17,5 +17,5 @@ const { asked, operations, servers } = programInput() as {
 const transport = servers === null ? memoryTransport() : await connectNats({ servers, tree: "bench" });
 const asking = await startAsking(transport, asked);
 if (servers === null) await startChildren(transport, asked, 0, 1);
-answerParent((question) => asking.measure((question as { readonly idempotent: boolean }).idempotent, operations));
+answerParent((question) => asking.measure((question as { readonly isBroadcast: boolean }).isBroadcast, operations));
 reportToParent({ ready: true });

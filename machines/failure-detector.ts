@@ -31,6 +31,7 @@ export interface DetectorOptions {
 
 /** What is known of one peer's beats. Mutable on purpose: there is one for each link, updated at each message. */
 export interface Detector {
+  /** Whole milliseconds, which V8 need not box. */
   lastHeardMs: number;
   promisedMs: number;
   meanLatenessMs: number;
@@ -40,7 +41,7 @@ export interface Detector {
 export type Verdict = "alive" | "suspect" | "dead";
 
 export function createDetector(nowMs: number, promisedMs: number): Detector {
-  return { lastHeardMs: nowMs, promisedMs, meanLatenessMs: 0, varianceMs2: 0 };
+  return { lastHeardMs: Math.ceil(nowMs), promisedMs, meanLatenessMs: 0, varianceMs2: 0 };
 }
 
 /**
@@ -48,7 +49,7 @@ export function createDetector(nowMs: number, promisedMs: number): Detector {
  */
 export function heard(detector: Detector, nowMs: number, options: DetectorOptions): void {
   const latenessMs = Math.max(0, nowMs - detector.lastHeardMs - detector.promisedMs);
-  detector.lastHeardMs = nowMs;
+  detector.lastHeardMs = Math.ceil(nowMs);
   if (latenessMs > options.pauseMs) return;
   const deviation = latenessMs - detector.meanLatenessMs;
   detector.meanLatenessMs += SMOOTHING * deviation;
@@ -62,7 +63,7 @@ export function promise(detector: Detector, nextInMs: number, options: DetectorO
 
 /** Forgives all silence so far: after an own outage nobody is judged by it. */
 export function forgive(detector: Detector, nowMs: number): void {
-  detector.lastHeardMs = nowMs;
+  detector.lastHeardMs = Math.ceil(nowMs);
 }
 
 /** Silence after which the peer is asked for a sign of life, milliseconds; earlier than suspicion. */
@@ -80,7 +81,7 @@ export function probeIntervalMs(heartbeatMinMs: number): number {
  * a stall of ours that begins where one of the peer's ends is one long silence.
  */
 export function excuse(detector: Detector, nowMs: number, stalledMs: number): void {
-  detector.lastHeardMs = Math.min(nowMs, detector.lastHeardMs + stalledMs);
+  detector.lastHeardMs = Math.ceil(Math.min(nowMs, detector.lastHeardMs + stalledMs));
 }
 
 /** Silence after which the peer is suspect, milliseconds. `localHealth` is 0 (well) to 7. */

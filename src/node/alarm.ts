@@ -5,7 +5,7 @@
  *
  * When the timer was late, what is waited for may have arrived meanwhile: it is read first.
  */
-import type { Clock, Timer } from "../health/clock.js";
+import { type Clock, NEVER_MS, type Timer } from "../health/clock.js";
 import { readFirst } from "../health/late-timer.js";
 
 export interface AlarmPort {
@@ -14,10 +14,14 @@ export interface AlarmPort {
   wake(nowMs: number): number;
 }
 
+/** A time that no clock shows. */
+const UNSET_MS = NEVER_MS;
+
 export class Alarm {
   readonly #port: AlarmPort;
   #timer: Timer | null = null;
-  #atMs = Infinity;
+  /** Whole milliseconds. */
+  #atMs = UNSET_MS;
 
   constructor(port: AlarmPort) {
     this.#port = port;
@@ -25,13 +29,14 @@ export class Alarm {
 
   /** Wakes at this time at the latest. */
   coverUntil(atMs: number): void {
-    if (atMs < this.#atMs) this.#arm(atMs);
+    const wholeAtMs = Math.ceil(atMs);
+    if (atMs !== Infinity && (this.#atMs === UNSET_MS || wholeAtMs < this.#atMs)) this.#arm(wholeAtMs);
   }
 
   stop(): void {
     if (this.#timer !== null) this.#port.clock.clearTimeout(this.#timer);
     this.#timer = null;
-    this.#atMs = Infinity;
+    this.#atMs = UNSET_MS;
   }
 
   #arm(atMs: number): void {
@@ -52,7 +57,7 @@ export class Alarm {
 
   #ring(): void {
     this.#timer = null;
-    this.#atMs = Infinity;
+    this.#atMs = UNSET_MS;
     this.coverUntil(this.#port.wake(this.#port.clock.now()));
   }
 }

@@ -9,10 +9,14 @@ import { type CommandEventType, type CommandState, commandTable } from "../../ma
 import type { Clock } from "../health/clock.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { type CallSink, type Outcome, refused, uncompleted, withoutCertainty } from "./call.js";
-import { CallEntry, type OutgoingCall } from "./call-entry.js";
+import { CallEntry, type CommonCall, type OutgoingCall } from "./call-entry.js";
 import { Registry } from "./registry.js";
 
 export interface CallTablePort {
+  /** Of the peer. */
+  readonly id: string;
+  /** Another process may hear what is sent to many at once. */
+  readonly hasHadOthers: boolean;
   readonly clock: Clock;
   /** Most calls waiting for credit or for a peer. */
   readonly queueMax: number;
@@ -30,7 +34,9 @@ const CANCELS_MAX = 5;
 
 export class CallTable implements AlarmPort {
   readonly #port: CallTablePort;
-  readonly #entries = new Registry<CallEntry>();
+  readonly #own = new Registry<CallEntry>();
+  /** Sent, and not answered yet. */
+  #common: CommonCall | null = null;
   /** Ids waiting to be sent, oldest first; null while there are none. */
   #queue: Set<string> | null = null;
   /** For the deadlines of those who wait. */
@@ -50,7 +56,12 @@ export class CallTable implements AlarmPort {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#own.size + (this.#common === null ? 0 : 1);
+  }
+
+  get #entries(): Registry<CallEntry> {
+    if (this.#common !== null) this.separate(this.#common);
+    return this.#own;
   }
 
   /** Whether a call can be sent without waiting. */
@@ -75,14 +86,26 @@ export class CallTable implements AlarmPort {
     this.#wait(call);
   }
 
+  /** Registers a call that travels by broadcast and counts it against the credit; whoever made it minds its deadline. */
+  submitCommon(call: CommonCall): void {
+    if (this.#common !== null) this.separate(this.#common);
+    this.#common = call;
+    this.#sent++;
+  }
+
   /**
-   * Registers a call that travels by broadcast and counts it against the credit. A process that held the path before may
-   * hear it too: then what the present one says does not tell that the call has not begun.
+   * Gives a common call that is not answered an entry of its own. A process that held the path before may hear it too: then
+   * what the present one says does not tell that the call has not begun.
    */
-  submitSent(call: OutgoingCall, options: { readonly mayRunElsewhere: boolean }): void {
-    const entry = this.#newEntry(call);
-    entry.mayHaveBegun = options.mayRunElsewhere;
-    this.#markSent(entry);
+  separate(call: CommonCall): void {
+    if (this.#common !== call) return;
+    this.#common = null;
+    const { id, hasHadOthers } = this.#port;
+    const entry = new CallEntry(call.separate(id));
+    entry.state = SENT;
+    entry.mayHaveBegun = hasHadOthers;
+    this.#own.add(call.id, entry);
+    this.#alarm.coverUntil(call.content.deadlineAtMs);
   }
 
   /** One caller gives up; the call is cancelled when it was the last. */
@@ -103,6 +126,7 @@ export class CallTable implements AlarmPort {
 
   /** The executor's answer. Answers for unknown calls are late duplicates. */
   answered(id: string, outcome: Outcome): void {
+    if (this.#common?.id === id && outcome.status === "completed") return this.#completeCommon(outcome);
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
     // An answer can overtake the bookkeeping after a new session: it was sent all the same.
@@ -111,6 +135,12 @@ export class CallTable implements AlarmPort {
     if (entry.state === "sent" && known.status === "completed") entry.state = COMPLETED;
     else this.#advance(entry, EVENT_BY_STATUS[known.status]);
     this.#settle(entry, known);
+  }
+
+  #completeCommon({ output }: Outcome): void {
+    const common = this.#common;
+    this.#common = null;
+    common?.completed(this.#port.id, output);
   }
 
   /** The peer's credit for this session, in all. */

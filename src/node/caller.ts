@@ -1,6 +1,7 @@
 /** The calls that a node's user makes: commands down, fan-outs, requests up. */
 import { type CommandError, InvalidOptionError, NodeEndedError, WrongStateError } from "../errors.js";
 import { assertPath } from "../protocol/path.js";
+import { BroadcastCall } from "./broadcast-call.js";
 import type { CallSink } from "./call.js";
 import type { OutgoingCall } from "./call-entry.js";
 import { type ChildLink, toCommandRun } from "./child-link.js";
@@ -16,7 +17,7 @@ import {
   type RequestOptions,
   type Uncompleted,
 } from "./dispatch.js";
-import { completionsNeeded, type FanOut, type FanOutOptions, runFanOut } from "./fan-out.js";
+import { completionsNeeded, type FanOut, type FanOutCalls, type FanOutOptions, runFanOut } from "./fan-out.js";
 import type { NodeRuntime } from "./runtime.js";
 
 const NO_OPTIONS: CommandOptions = {};
@@ -67,21 +68,10 @@ export class Caller implements DispatchPort {
     this.#requireStarted();
     if (targets !== "*") for (const target of ids) assertPath("targets", target);
     const isBroadcast = targets === "*" && this.#canBroadcast(call, links);
-    // Targets behind one child share links on the way, so each call needs an id of its own; one broadcast has one.
-    const commandId = isBroadcast ? this.core.newCallId() : null;
     const paths = targets === "*" ? ids : [...new Set(ids)];
-    return runFanOut({
-      name,
-      path: this.core.path,
-      targets: paths.length,
-      needed,
-      signal: options.signal,
-      calls: (done) => {
-        const taker = new OutcomeTaker(this, done);
-        return paths.map((path) => new Dispatch(this, call, path, commandId ?? this.core.newCallId(), taker));
-      },
-      start: this.#starter(isBroadcast, links),
-    });
+    const wanted = { name, path: this.core.path, targets: paths.length, needed, signal: options.signal };
+    if (isBroadcast) return runFanOut({ ...wanted, ...this.#broadcast(call, links) });
+    return runFanOut({ ...wanted, ...this.#each(call, paths, links) });
   }
 
   request<Output>(name: string, input?: unknown, options: RequestOptions = NO_OPTIONS): Promise<Output> {
@@ -130,27 +120,36 @@ export class Caller implements DispatchPort {
     return links.every(({ calls }) => calls.hasCredit);
   }
 
-  /** `links` are those of all children, if all are meant. */
-  #starter(isBroadcast: boolean, links: readonly ChildLink[]): (dispatch: Dispatch, place: number) => void {
-    if (isBroadcast) return this.#broadcastTo(links);
-    if (links.length === 0) return (dispatch) => dispatch.start();
+  /** A message for each. `links` are those of all children, if all are meant. */
+  #each(content: PreparedCall, paths: readonly string[], links: readonly ChildLink[]): FanOutCalls<Dispatch> {
     const { router } = this.#runtime;
-    return (dispatch, place) => {
-      dispatch.startHandedOver();
-      router.submitTo(links[place] as ChildLink, dispatch);
+    return {
+      // Targets behind one child share links on the way, so each call needs an id of its own.
+      calls: (done) => {
+        const taker = new OutcomeTaker(this, done);
+        return paths.map((path) => new Dispatch(this, content, path, this.core.newCallId(), taker));
+      },
+      start: (dispatch, place) => {
+        const link = links[place];
+        if (link === undefined) return dispatch.start();
+        dispatch.startHandedOver();
+        router.submitTo(link, dispatch);
+      },
     };
   }
 
-  /** Hands each call to its link as sent, and publishes once for all of them. What is sent again goes to one child alone. */
-  #broadcastTo(links: readonly ChildLink[]): (dispatch: Dispatch, place: number) => void {
+  /** Hands one call to all links as sent, and publishes once. What is sent again goes to one child alone. */
+  #broadcast(content: PreparedCall, links: readonly ChildLink[]): FanOutCalls<BroadcastCall> {
     const { broadcaster } = this.#runtime.children;
-    let isPublished = false;
-    return (dispatch, place) => {
-      const link = links[place] as ChildLink;
-      dispatch.startHandedOver();
-      link.calls.submitSent(dispatch, { mayRunElsewhere: link.hasHadOthers });
-      if (!isPublished) broadcaster.send(toCommandRun(dispatch, this.core));
-      isPublished = true;
+    const id = this.core.newCallId();
+    return {
+      calls: (done) => [
+        new BroadcastCall({ port: this, content, id, links, done, taker: new OutcomeTaker(this, done) }),
+      ],
+      start: (call) => {
+        call.sent();
+        broadcaster.send(toCommandRun({ id, target: "", content }, this.core));
+      },
     };
   }
 

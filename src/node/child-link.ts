@@ -24,6 +24,7 @@ import { Channel, type ChannelPort } from "./channel.js";
 import { type NodeCore, type Outlet, UNJUDGED } from "./core.js";
 import type { FrameLetter } from "./frame-letter.js";
 import { type Report, sharedReport } from "./shared-report.js";
+import type { Speaker } from "./speakers.js";
 
 /** A session offered to a process that announced itself; it counts only once that process uses it. */
 export interface Offer {
@@ -61,7 +62,7 @@ export interface ChildLinkPort {
   requestCredit(link: ChildLink): number;
 }
 
-export class ChildLink implements ChannelPort, CallTablePort {
+export class ChildLink implements ChannelPort, CallTablePort, Speaker<ChildLink> {
   readonly #port: ChildLinkPort;
   channel: Channel | null = null;
   state: LinkState = "absent";
@@ -74,6 +75,8 @@ export class ChildLink implements ChannelPort, CallTablePort {
   readonly #outlet: Outlet;
   /** Another process has had a session with us: it may still take itself for the child, and hear broadcasts. */
   hasHadOthers = false;
+  heardOn = "";
+  follower: ChildLink | null = null;
   /** Whoever had the latest session, which is over, may still take itself for the child. */
   #mayLinger = false;
   offer: Offer | null = null;
@@ -352,7 +355,7 @@ export class ChildLink implements ChannelPort, CallTablePort {
   }
 }
 
-export function toCommandRun(call: OutgoingCall, core: NodeCore): CommandRun {
+export function toCommandRun(call: Omit<OutgoingCall, "sink">, core: NodeCore): CommandRun {
   return new OutgoingRun(call, core);
 }
 
@@ -364,7 +367,7 @@ class OutgoingRun implements CommandRun {
   readonly #content: CallContent;
   readonly #core: NodeCore;
 
-  constructor({ id, target, content }: OutgoingCall, core: NodeCore) {
+  constructor({ id, target, content }: Omit<OutgoingCall, "sink">, core: NodeCore) {
     this.commandId = id;
     this.target = target;
     this.#content = content;

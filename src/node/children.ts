@@ -32,6 +32,7 @@ import { ChildTally } from "./child-tally.js";
 import type { NodeCore } from "./core.js";
 import { type Carried, decodeCarried, frameApart } from "./frame-letter.js";
 import { RateLimit } from "./rate-limit.js";
+import { Speakers } from "./speakers.js";
 
 export interface ChildrenPort {
   /** Whether sessions may be opened: the node has an epoch and coordinates. */
@@ -82,6 +83,7 @@ export class Children implements ChildLinkPort {
   readonly #port: ChildrenPort;
   /** Made for the first child, as everything here: most nodes have none. */
   #links = NOBODY;
+  readonly #speakers = new Speakers<ChildLink>();
   #tally: ChildTally | null = null;
   #broadcaster: Broadcaster | null = null;
   /** Joined, but never used a session; oldest first. */
@@ -267,6 +269,7 @@ export class Children implements ChildLinkPort {
     this.#hasLostSight ||= link.isOverheard || (link.isOpen && !link.isGone);
     this.#tally?.remove(link);
     this.#links.delete(link.id);
+    this.#speakers.forget(link);
   }
 
   /** Ends the calls that children have not answered. */
@@ -314,14 +317,20 @@ export class Children implements ChildLinkPort {
   // What arrives
 
   #hear(carried: Carried, subject: string): void {
-    this.#receive(decodeCarried(carried, "up"), senderId(subject));
+    const link = this.#speakers.expected(subject) ?? this.#speakerOn(subject);
+    this.#receive(decodeCarried(carried, "up"), link?.id ?? senderId(subject), link);
   }
 
-  #receive(decoded: Decoded, id: string): void {
+  #speakerOn(subject: string): ChildLink | undefined {
+    const link = this.#links.get(senderId(subject));
+    if (link !== undefined) this.#speakers.note(link, subject);
+    return link;
+  }
+
+  #receive(decoded: Decoded, id: string, link: ChildLink | undefined): void {
     if (decoded.kind === "malformed") return this.core.drop(id, decoded.reason);
     const { frame } = decoded;
     if (frame.session === "") return this.#receiveSessionless(id, frame);
-    const link = this.#links.get(id);
     if (link !== undefined && this.#isCurrent(link, frame.session)) {
       link.noteHeard();
       link.channel?.receive(frame);

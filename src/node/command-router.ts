@@ -27,14 +27,14 @@ interface Relayed {
 /** Of nodes that passed nothing on yet. Never written to. */
 const NOTHING_RELAYED = new Registry<Relayed>();
 
-export class CommandRouter {
+/** Answers go into whatever session is open when they are ready: a re-sent command is answered from the cache. */
+export class CommandRouter implements CallSink {
   readonly #port: CommandRouterPort;
   readonly #executor: Executor;
   /** Commands of this session that arrived. */
   #taken = 0;
   /** Commands passed on, by id: to whom a cancel goes. */
   #relayed = NOTHING_RELAYED;
-  readonly #answers: CallSink;
   readonly #synchronizer: Synchronizer;
   #memory: RelayMemory | null = null;
   readonly #parking: Parking;
@@ -48,7 +48,6 @@ export class CommandRouter {
     this.#executor = port.executor;
     this.#synchronizer = port.synchronizer;
     this.#parking = new Parking(port.core, port.synchronizer);
-    this.#answers = new AnswersUp(port);
   }
 
   /** Commands of this session that we take in all. */
@@ -68,17 +67,27 @@ export class CommandRouter {
 
   receive(message: CommandRun): void {
     this.#taken++;
-    const sink = this.#answers;
-    if (this.#isKnown(message, sink)) return;
+    if (this.#isKnown(message)) return;
     const refusal = this.#port.refusal();
-    if (refusal !== null) return sink.settle(refusal, message.commandId);
+    if (refusal !== null) return this.settle(refusal, message.commandId);
     // Nearly no command asks for one.
     const receivedVersion = message.minSyncVersion === 0 ? 0 : this.#synchronizer.receivedVersion;
-    if (message.minSyncVersion <= receivedVersion) return this.#start(message, sink, message.deadlineMs);
+    if (message.minSyncVersion <= receivedVersion) return this.#start(message, message.deadlineMs);
     this.#port.uplink?.send({ kind: "status.syncRequest", seq: 0, version: receivedVersion });
-    this.#parking.park(message, sink, (deadlineMs) => {
-      if (!this.#isKnown(message, sink)) this.#start(message, sink, deadlineMs);
+    this.#parking.park(message, this, (deadlineMs) => {
+      if (!this.#isKnown(message)) this.#start(message, deadlineMs);
     });
+  }
+
+  progress(value: Uint8Array, commandId: string): void {
+    const { core, uplink } = this.#port;
+    if (value.length > core.maxBodyBytes()) return;
+    uplink?.send({ kind: "status.progress", seq: 0, commandId, value });
+  }
+
+  settle(outcome: Outcome, commandId: string): void {
+    const { core, uplink } = this.#port;
+    uplink?.send(toAnswer(commandId, outcome, core.maxBodyBytes()), true);
   }
 
   cancel(commandId: string): void {
@@ -127,24 +136,24 @@ export class CommandRouter {
   }
 
   /** Sent again over a new session: it is answered, or will be, whatever state this node is in by now. */
-  #isKnown({ commandId, target }: CommandRun, sink: CallSink): boolean {
-    if (target === "") return this.#executor.rejoin(commandId, sink);
+  #isKnown({ commandId, target }: CommandRun): boolean {
+    if (target === "") return this.#executor.rejoin(commandId, this);
     const relayed = this.#relayed.get(commandId);
     if (relayed !== undefined) {
       relayed.session = this.#session;
       return true;
     }
     const outcome = this.#memory?.recall(commandId, this.#session);
-    if (outcome !== undefined) sink.settle(outcome, commandId);
+    if (outcome !== undefined) this.settle(outcome, commandId);
     return outcome !== undefined;
   }
 
-  #start(message: CommandRun, sink: CallSink, deadlineMs: number): void {
-    if (message.target === "") this.#executor.acceptNew(message.commandId, message, sink, deadlineMs);
-    else this.#relay(message, sink, deadlineMs);
+  #start(message: CommandRun, deadlineMs: number): void {
+    if (message.target === "") this.#executor.acceptNew(message.commandId, message, this, deadlineMs);
+    else this.#relay(message, deadlineMs);
   }
 
-  #relay(message: CommandRun, sink: CallSink, deadlineMs: number): void {
+  #relay(message: CommandRun, deadlineMs: number): void {
     const { core, children } = this.#port;
     const { childId } = splitTarget(message.target);
     const link = children.get(childId);
@@ -159,24 +168,24 @@ export class CommandRouter {
         minSyncVersion: 0,
         meta: message.meta,
       },
-      sink: this.#relaySink(message.commandId, sink),
+      sink: this.#relaySink(message.commandId),
     };
     if (estimateBytes(toCommandRun(call, core)) > core.maxBodyBytes()) {
       const why = `${core.path} cannot pass on a message of this size`;
-      return sink.settle(refused("TOO_LARGE_FOR_HOP", why), message.commandId);
+      return this.settle(refused("TOO_LARGE_FOR_HOP", why), message.commandId);
     }
     if (this.#relayed === NOTHING_RELAYED) this.#relayed = new Registry();
     if (link !== undefined) this.#relayed.add(message.commandId, { link, sink: call.sink, session: this.#session });
     this.submit(call, message.target);
   }
 
-  #relaySink(commandId: string, sink: CallSink): CallSink {
+  #relaySink(commandId: string): CallSink {
     return {
-      progress: (value) => sink.progress(value, commandId),
+      progress: (value) => this.progress(value, commandId),
       settle: (outcome) => {
         this.#remember(commandId, outcome, this.#relayed.get(commandId)?.session ?? this.#session);
         this.#relayed.delete(commandId);
-        sink.settle(outcome, commandId);
+        this.settle(outcome, commandId);
         this.#reportIdle();
       },
     };
@@ -192,26 +201,6 @@ export class CommandRouter {
     const waiting = this.#idle ?? [];
     this.#idle = null;
     for (const resolve of waiting) resolve();
-  }
-}
-
-/** Answers go into whatever session is open when they are ready: a re-sent command is answered from the cache. */
-class AnswersUp implements CallSink {
-  readonly #port: CommandRouterPort;
-
-  constructor(port: CommandRouterPort) {
-    this.#port = port;
-  }
-
-  progress(value: Uint8Array, commandId: string): void {
-    const { core, uplink } = this.#port;
-    if (value.length > core.maxBodyBytes()) return;
-    uplink?.send({ kind: "status.progress", seq: 0, commandId, value });
-  }
-
-  settle(outcome: Outcome, commandId: string): void {
-    const { core, uplink } = this.#port;
-    uplink?.send(toAnswer(commandId, outcome, core.maxBodyBytes()), true);
   }
 }
 

@@ -29,16 +29,20 @@ export function completionsNeeded(until: FanOutOptions["until"], targets: number
   return needed;
 }
 
-export interface FanOutPlan<Call extends FanOutCall = FanOutCall> {
+/** What a fan-out is made of: a call for each target, or one for all. */
+export interface FanOutCalls<Call extends FanOutCall> {
+  /** The calls, none of them started; whoever makes them passes on how each target ended. */
+  readonly calls: (done: (outcome: CommandOutcome) => void) => readonly Call[];
+  readonly start: (call: Call, place: number) => void;
+}
+
+export interface FanOutPlan<Call extends FanOutCall = FanOutCall> extends FanOutCalls<Call> {
   readonly name: string;
   readonly path: string;
   /** How many targets there are. */
   readonly targets: number;
   readonly needed: number | null;
   readonly signal: AbortSignal | undefined;
-  /** The calls, none of them started; whoever makes them passes on how each ended. */
-  readonly calls: (done: (outcome: CommandOutcome) => void) => readonly Call[];
-  readonly start: (call: Call, place: number) => void;
 }
 
 interface FanOutCall {

@@ -21,6 +21,7 @@ type ParentInboxPort = Pick<
   | "lease"
   | "pulse"
   | "existing"
+  | "existingRouter"
   | "commandCredit"
   | "isBusy"
   | "shutDown"
@@ -66,13 +67,13 @@ export class ParentInbox implements UplinkPort {
   }
 
   opened({ budgetMs, sameParent }: { readonly budgetMs: number; readonly sameParent: boolean }): void {
-    const { core, coordinator, existing } = this.#port;
+    const { core, coordinator, existing, existingRouter } = this.#port;
     core.log.info({ event: "session.opened", path: core.path, epoch: formatEpoch(core.epoch) }, "session opened");
     if (!sameParent) {
       existing.synchronizer?.forgetReceived();
-      existing.router?.closeParking("another parent counts its documents anew");
+      existingRouter?.closeParking("another parent counts its documents anew");
     }
-    existing.router?.newSession();
+    existingRouter?.newSession();
     existing.requests?.calls.opened({ sameExecutor: sameParent });
     // The first frame in the session is what makes it count; it also says that the subtree was ready all along.
     if (coordinator.isCoordinating) {

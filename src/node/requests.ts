@@ -44,6 +44,8 @@ export class Requests {
       queueMax: port.core.options.linkQueueMax,
       // A parent that only broadcasts grants nothing: the first request makes it answer, and the answer grants the rest.
       firstCredit: 1,
+      id: "",
+      hasHadOthers: false,
       transmit: (call) => this.#transmit(call),
       transmitCancel: (requestId) => port.sendUp({ kind: "status.cancelRequest", seq: 0, requestId }),
     });

@@ -43,7 +43,6 @@ interface ExistingParts {
   executor: Executor | null;
   requestExecutor: Executor | null;
   requests: Requests | null;
-  router: CommandRouter | null;
   synchronizer: Synchronizer | null;
 }
 
@@ -52,14 +51,16 @@ const NO_PARTS: Readonly<ExistingParts> = {
   executor: null,
   requestExecutor: null,
   requests: null,
-  router: null,
   synchronizer: null,
 };
 
 export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, PulsePort {
   readonly core: NodeCore;
-  #existing: ExistingParts = NO_PARTS;
+  existingRouter: CommandRouter | null = null;
   phase: Phase = "created";
+  /** The state is one in which the node can work. Asked for each command: the coordinator is a place more that no cache holds. */
+  #isAvailable = false;
+  #existing: ExistingParts = NO_PARTS;
   readonly coordinator: Coordinator;
   readonly lease: Lease;
   readonly pulse: Pulse;
@@ -123,7 +124,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   }
 
   get router(): CommandRouter {
-    return (this.#parts.router ??= new CommandRouter(this));
+    return (this.existingRouter ??= new CommandRouter(this));
   }
 
   get requests(): Requests {
@@ -181,13 +182,13 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
 
   /** Commands of the parent's session that we take in all. */
   get commandCredit(): number {
-    return this.#existing.router?.credit ?? this.core.options.queueMax;
+    return this.existingRouter?.credit ?? this.core.options.queueMax;
   }
 
   /** Commands of the parent are under way, or several requests to it. */
   get isBusy(): boolean {
-    const { router, requests } = this.#existing;
-    return router?.isBusy === true || (requests?.calls.size ?? 0) > 1;
+    const { requests } = this.#existing;
+    return this.existingRouter?.isBusy === true || (requests?.calls.size ?? 0) > 1;
   }
 
   /** Requests that can wait for a handler. */
@@ -246,7 +247,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
 
   /** Of what was accepted, that is also what was passed on. */
   async #workDone(): Promise<void> {
-    await Promise.all([this.drain(), this.#existing.router?.idle()]);
+    await Promise.all([this.drain(), this.existingRouter?.idle()]);
   }
 
   #newExecutor(commands: Commands): Executor {
@@ -333,6 +334,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
 
   entered(change: StateChange): void {
     const { atMs, path, from, state, reasons, failure } = change;
+    this.#isAvailable = this.coordinator.isAvailable;
     this.core.log.info({ event: "state.changed", atMs, path, from, state, reasons, failure }, `${from} → ${state}`);
     this.core.emitter.emit("state.changed", change);
     if (this.phase !== "running") return;
@@ -343,7 +345,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   /** Null when the node can work; otherwise why not. */
   refusal(): Outcome | null {
     if (this.phase !== "running") return refused("DRAINING", `${this.core.path} is stopping`);
-    if (this.coordinator.isAvailable) return null;
+    if (this.#isAvailable) return null;
     return refused("NOT_READY", `${this.core.path} is ${this.coordinator.state}`);
   }
 
@@ -465,7 +467,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   // Ending
 
   endCalls(why: string): void {
-    this.#existing.router?.closeParking(why);
+    this.existingRouter?.closeParking(why);
     this.executor.close(why);
     this.#requestExecutor.close(why);
     this.children.endCalls(why);

@@ -1,6 +1,6 @@
 /** A node that leaves in order: what becomes of the commands that were on their way to it. */
 import { describe, expect, test } from "vitest";
-import { uncompleted } from "../../src/node/call.js";
+import { completed, uncompleted } from "../../src/node/call.js";
 import type { OutgoingCall } from "../../src/node/call-entry.js";
 import { CallTable } from "../../src/node/call-table.js";
 import { SimulatedClock } from "../../src/testing/index.js";
@@ -125,12 +125,14 @@ describe("a node that leaves while commands that it passed on run", () => {
 });
 
 describe("what a caller knows of a call when its executor leaves in order", () => {
-  function table() {
+  function table({ hasHadOthers = false } = {}) {
     const statuses: Record<string, string> = {};
     const port = {
       clock: new SimulatedClock(),
       queueMax: 10,
       firstCredit: 5,
+      id: "peer",
+      hasHadOthers,
       transmit: () => {},
       transmitCancel: () => {},
     };
@@ -141,8 +143,11 @@ describe("what a caller knows of a call when its executor leaves in order", () =
       return { id, target: "", sink, content: { ...said, idempotent, deadlineAtMs: 1e6 } };
     };
     const submit = (id: string, idempotent = false): void => calls.submit(toCall(id, idempotent));
-    const broadcast = (id: string, mayRunElsewhere: boolean): void =>
-      calls.submitSent(toCall(id, true), { mayRunElsewhere });
+    const broadcast = (id: string): void => {
+      const call = toCall(id, true);
+      const completed = (): void => void (statuses[id] = "completed");
+      calls.submitCommon({ id, content: call.content, completed, separate: () => call });
+    };
     return { port, calls, submit, broadcast, statuses };
   }
 
@@ -195,18 +200,35 @@ describe("what a caller knows of a call when its executor leaves in order", () =
   });
 
   test("broadcast: who held the path before may have begun it, whatever this one says", () => {
-    const { calls, broadcast, statuses } = table();
-    calls.opened({ sameExecutor: true });
-    for (const id of ["left", "refused"]) broadcast(`${id} of two`, true);
-    for (const id of ["left", "refused"]) broadcast(`${id} of one`, false);
-    for (const of of ["two", "one"]) calls.answered(`refused of ${of}`, uncompleted("notStarted", "DRAINING", "busy"));
-    calls.left("gone");
-    calls.close("over");
-    expect(statuses).toEqual({
-      "left of two": "unknown",
-      "refused of two": "unknown",
-      "left of one": "notStarted",
-      "refused of one": "notStarted",
+    const seen = [true, false].map((hasHadOthers) => {
+      const { calls, broadcast, statuses } = table({ hasHadOthers });
+      calls.opened({ sameExecutor: true });
+      for (const id of ["completed", "refused", "left"]) broadcast(id);
+      expect(calls.size).toBe(3);
+      calls.answered("completed", completed(new Uint8Array()));
+      calls.answered("refused", uncompleted("notStarted", "DRAINING", "busy"));
+      calls.left("gone");
+      calls.close("over");
+      return statuses;
     });
+    expect(seen).toEqual([
+      { completed: "completed", refused: "unknown", left: "unknown" },
+      { completed: "completed", refused: "notStarted", left: "notStarted" },
+    ]);
+  });
+
+  test("broadcast: whatever else comes than a completion concerns one of those who were asked", () => {
+    const { calls, broadcast, submit, statuses } = table();
+    calls.opened({ sameExecutor: true });
+    broadcast("one");
+    submit("one");
+    expect(calls.size).toBe(1);
+    calls.answered("one", completed(new Uint8Array()));
+    broadcast("two");
+    calls.lost("gone");
+    calls.opened({ sameExecutor: false });
+    calls.answered("two", completed(new Uint8Array()));
+    expect(statuses).toEqual({ one: "completed", two: "completed" });
+    expect(calls.size).toBe(0);
   });
 });
