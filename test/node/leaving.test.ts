@@ -145,8 +145,8 @@ describe("what a caller knows of a call when its executor leaves in order", () =
     const submit = (id: string, idempotent = false): void => calls.submit(toCall(id, idempotent));
     const broadcast = (id: string): void => {
       const call = toCall(id, true);
-      const completed = (): void => void (statuses[id] = "completed");
-      calls.submitCommon({ id, content: call.content, completed, separate: () => call });
+      const done = (): void => void (statuses[id] = "completed");
+      calls.submitCommon({ id, content: call.content, completed: done, separate: () => call });
     };
     return { port, calls, submit, broadcast, statuses };
   }
