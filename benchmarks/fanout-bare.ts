@@ -1,45 +1,62 @@
 /**
  * The other floor of the benchmark `fanout`: what is left of nodes when each side of a link is one object that does no more
- * than fan-out's promises ask. Messages come in order and once within a session, and are kept until they are acknowledged;
- * a command runs once for its id, as long as its outcome is kept; calls note when they are due, and credit bounds them.
+ * than fan-out's promises ask. Messages come in order and once within a session, and are kept until they are acknowledged,
+ * and over NATS repeated if that takes long; a broadcast acknowledges what all children have sent before; a command runs once for its id, as long as its outcome is kept; calls note when they are due, and credit bounds them.
  * There are no states, no heartbeats, no recovery, no relays, no cancelling and no errors, and nothing is validated.
  */
 import type { Transport } from "fractal-tree";
+import { realClock } from "../src/health/real-clock.js";
+import { ackIn } from "../src/node/acknowledger.js";
+import { Alarm, type AlarmPort } from "../src/node/alarm.js";
 import type { Outlet } from "../src/node/core.js";
-import { type Carried, FrameLetter } from "../src/node/frame-letter.js";
+import { decodeBroadcast, FrameLetter } from "../src/node/frame-letter.js";
 import { Registry } from "../src/node/registry.js";
 import type { CommandRun, CompleteCommand, Frame, Message } from "../src/protocol/messages.js";
 import { decodePayload, encodePayload } from "../src/protocol/payload.js";
-import { frameOf, listen, newCommand, outletTo, publish } from "./fanout-floor.js";
+import { frameFrom, frameOf, listen, newCommand, outletTo, publish } from "./fanout-floor.js";
 
+/** Of the broadcasts. */
 const SESSION = "q3JkT0aZ";
+/** Within a thread nothing is lost. */
+const REPEAT_MS = 200;
 const CREDIT = 1_024;
 const OUTCOMES_MAX = 5_000;
 
 type Handler = (input: unknown) => unknown;
 
 /** What both ends of a link keep of their session. */
-class End {
+class End implements AlarmPort {
+  readonly clock = realClock;
   sentSeq = 0;
   receivedSeq = 0;
   broadcastSeq = 0;
   lastHeardMs = 0;
   lastSentMs = 0;
+  readonly session: string;
   readonly unacknowledged: Message[] = [];
   protected readonly transport: Transport;
   protected readonly outlet: Outlet;
+  /** When the oldest message is sent again; 0 while all are acknowledged. */
+  #repeatAtMs = 0;
+  readonly #alarm = new Alarm(this);
 
-  constructor(transport: Transport, subject: string) {
+  constructor(transport: Transport, subject: string, session: string) {
     this.transport = transport;
     this.outlet = outletTo(transport, subject);
+    this.session = session;
   }
 
   protected send(message: Message): void {
     message.seq = ++this.sentSeq;
     this.unacknowledged.push(message);
+    this.#write(message);
+    if (this.#repeatAtMs === 0 && this.transport.locals === undefined) this.#repeatAt(this.lastSentMs + REPEAT_MS);
+  }
+
+  #write(message: Message): void {
     const header = {
       version: 1,
-      session: SESSION,
+      session: this.session,
       ack: this.receivedSeq,
       broadcastAck: this.broadcastSeq,
       credit: this.sentSeq + CREDIT,
@@ -50,11 +67,28 @@ class End {
 
   /** Whether the frame is of this session. */
   protected takes({ session, ack }: Frame): boolean {
-    if (session !== SESSION) return false;
+    if (session !== this.session && session !== SESSION) return false;
     this.lastHeardMs = nowMs();
-    while (this.unacknowledged.length > 0 && (this.unacknowledged[0] as Message).seq <= ack)
-      this.unacknowledged.shift();
+    this.acknowledge(ack);
     return true;
+  }
+
+  protected acknowledge(seq: number): void {
+    const { unacknowledged } = this;
+    while (unacknowledged.length > 0 && (unacknowledged[0] as Message).seq <= seq) unacknowledged.shift();
+    if (unacknowledged.length === 0) this.#repeatAtMs = 0;
+  }
+
+  wake(atMs: number): number {
+    const [oldest] = this.unacknowledged;
+    if (oldest === undefined || atMs < this.#repeatAtMs) return this.#repeatAtMs || Infinity;
+    this.#write(oldest);
+    return (this.#repeatAtMs = this.lastSentMs + REPEAT_MS);
+  }
+
+  #repeatAt(atMs: number): void {
+    this.#repeatAtMs = atMs;
+    this.#alarm.coverUntil(atMs);
   }
 }
 
@@ -68,21 +102,22 @@ class BareChild extends End {
   readonly #names: ChildNames;
 
   constructor(transport: Transport, names: ChildNames, handlers: ReadonlyMap<string, Handler>) {
-    super(transport, names.up);
+    super(transport, names.up, names.session);
     this.#names = names;
     this.#handlers = handlers;
   }
 
   start(): void {
-    listen(this.transport, this.#names.down, (carried) => this.#hear(carried, true));
-    listen(this.transport, this.#names.all, (carried) => this.#hear(carried, false));
+    listen(this.transport, this.#names.down, (carried) => this.#hear(frameOf(carried, "down"), true));
+    listen(this.transport, this.#names.all, (carried) => this.#hear(frameFrom(decodeBroadcast(carried)), false));
   }
 
-  #hear(carried: Carried, isUnicast: boolean): void {
-    const frame = frameOf(carried, "down");
+  #hear(frame: Frame, isUnicast: boolean): void {
     if (!this.takes(frame)) return;
-    for (const message of frame.messages)
-      if (this.#isNext(Math.abs(message.seq), isUnicast)) this.#run(message as CommandRun);
+    for (const message of frame.messages) {
+      if (message.kind === "heartbeat.acks") this.acknowledge(ackIn(message.acks, this.session));
+      else if (this.#isNext(Math.abs(message.seq), isUnicast)) this.#run(message as CommandRun);
+    }
   }
 
   #isNext(seq: number, isUnicast: boolean): boolean {
@@ -108,6 +143,7 @@ class BareChild extends End {
 }
 
 interface ChildNames {
+  readonly session: string;
   readonly up: string;
   readonly down: string;
   readonly all: string;
@@ -131,8 +167,8 @@ class BareLink extends End {
   /** Under way, by id. */
   readonly calls = new Registry<BareCall>();
 
-  constructor(transport: Transport, subject: string, id: string) {
-    super(transport, subject);
+  constructor(transport: Transport, { down, session }: ChildNames, id: string) {
+    super(transport, down, session);
     this.id = id;
   }
 
@@ -180,7 +216,7 @@ export class BareParent {
     this.#all = outletTo(transport, namesOf(width, "").all);
     for (let place = 0; place < width; place++) {
       const id = `c${place}`;
-      this.#links.set(id, new BareLink(transport, namesOf(width, id).down, id));
+      this.#links.set(id, new BareLink(transport, namesOf(width, id), id));
     }
     listen(transport, namesOf(width, "*").up, (carried, subject) => this.#hear(frameOf(carried, "up"), subject));
   }
@@ -205,7 +241,14 @@ export class BareParent {
     const command = newCommand(this.#newId(), input);
     command.seq = -++this.#broadcastSeq;
     for (const link of this.#links.values()) link.begin(command.commandId, times);
-    publish(this.#transport, this.#all, new FrameLetter({ version: 1, session: SESSION }, [command]));
+    const messages = this.#transport.locals === undefined ? [this.#acks(), command] : [command];
+    publish(this.#transport, this.#all, new FrameLetter({ version: 1, session: SESSION }, messages));
+  }
+
+  #acks(): Message {
+    const acks: (string | number)[] = [];
+    for (const { session, receivedSeq } of this.#links.values()) acks.push(session, receivedSeq);
+    return { kind: "heartbeat.acks", seq: 0, acks };
   }
 
   #command(input: Uint8Array, link: BareLink, times: BareCall): CommandRun {
@@ -236,7 +279,8 @@ export function startBareChildren(transport: Transport, width: number, places: r
 
 function namesOf(width: number, id: string): ChildNames {
   const tree = `bare.w${width}`;
-  return { up: `${tree}.up.${id}`, down: `${tree}.down.${id}`, all: `${tree}.all` };
+  const session = id.padEnd(8, "0");
+  return { session, up: `${tree}.up.${id}`, down: `${tree}.down.${id}`, all: `${tree}.all` };
 }
 
 function nowMs(): number {

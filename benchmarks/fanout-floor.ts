@@ -6,7 +6,7 @@
 import type { Transport } from "fractal-tree";
 import type { Outlet } from "../src/node/core.js";
 import { type Carried, decodeCarried, FrameLetter } from "../src/node/frame-letter.js";
-import { encodeFrame } from "../src/protocol/codec.js";
+import { type Decoded, encodeFrame } from "../src/protocol/codec.js";
 import type { CommandRun, CompleteCommand, Frame } from "../src/protocol/messages.js";
 import { decodePayload, encodePayload } from "../src/protocol/payload.js";
 
@@ -106,7 +106,10 @@ export function listen(
 }
 
 export function frameOf(carried: Carried, direction: "down" | "up"): Frame {
-  const decoded = decodeCarried(carried, direction);
+  return frameFrom(decodeCarried(carried, direction));
+}
+
+export function frameFrom(decoded: Decoded): Frame {
   if (decoded.kind !== "frame") throw new Error(decoded.reason);
   return decoded.frame;
 }

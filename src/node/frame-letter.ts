@@ -66,3 +66,13 @@ export function decodeCarried(carried: Carried, direction: "down" | "up"): Decod
   if (carried instanceof FrameLetter) return carried;
   return decodeFrame(carried instanceof Uint8Array ? carried : carried.toBytes(), direction);
 }
+
+/** The latest broadcast: a transport hands the same bytes to all who listen in the process, and a frame is only read. */
+let latest: { readonly bytes: Uint8Array; readonly decoded: Decoded } | null = null;
+
+export function decodeBroadcast(carried: Carried): Decoded {
+  // A letter is decoded, and would keep what its sender has alive.
+  if (!(carried instanceof Uint8Array)) return decodeCarried(carried, "down");
+  if (latest?.bytes !== carried) latest = { bytes: carried, decoded: decodeCarried(carried, "down") };
+  return latest.decoded;
+}

@@ -43,8 +43,9 @@ const DUE_FRACTION = 0.9;
 export class Pulse {
   readonly #core: NodeCore;
   #uplinkMs: number;
-  /** When the timer was to fire; Infinity while stopped. */
-  #dueAtMs = Infinity;
+  #isBeating = false;
+  /** When the timer is to fire, whole milliseconds. */
+  #dueAtMs = 0;
   readonly #port: PulsePort;
   /** What was promised last, milliseconds. */
   #childrenMs: number;
@@ -71,7 +72,7 @@ export class Pulse {
 
   /** How long the beat is overdue: after a stall, other callbacks can run before the beat itself does. */
   latenessMs(nowMs: number): number {
-    return Math.max(0, nowMs - this.#dueAtMs);
+    return this.#isBeating ? Math.max(0, nowMs - this.#dueAtMs) : 0;
   }
 
   /** Begins to beat, or beats at the shortest interval again: something changed. */
@@ -84,7 +85,7 @@ export class Pulse {
 
   /** The parent in our thread is to hear of work: a handler starts, or progress was made. */
   enliven(): void {
-    if (this.#dueAtMs === Infinity) return;
+    if (!this.#isBeating) return;
     this.#uplinkMs = this.#core.options.heartbeat.minMs;
     this.#schedule();
   }
@@ -92,13 +93,13 @@ export class Pulse {
   /** A child came from elsewhere, with a promise, or its progress is to be watched: the pulse must not sleep for longer. */
   keepPromise(): void {
     this.#childrenMs = this.promiseFor(false);
-    if (this.#dueAtMs !== Infinity && this.#dueAtMs > this.#core.now() + this.#childrenMs) this.#schedule();
+    if (this.#isBeating && this.#dueAtMs > this.#core.now() + this.#childrenMs) this.#schedule();
   }
 
   stop(): void {
     if (this.#timer !== null) this.#core.options.clock.clearTimeout(this.#timer);
     this.#timer = null;
-    this.#dueAtMs = Infinity;
+    this.#isBeating = false;
   }
 
   #schedule(): void {
@@ -109,7 +110,8 @@ export class Pulse {
     const childrenAtMs = nextAtMs(this.#port.childrenSentMs, this.#childrenMs, random());
     const uplinkAtMs = nextAtMs(this.#port.uplinkSentMs, this.#uplinkMs, random());
     const atMs = Math.min(childrenAtMs, uplinkAtMs, this.#port.lookAtMs, nowMs + this.#longestMs(isCalm));
-    this.#dueAtMs = Math.max(atMs, nowMs + heartbeat.minMs / 10);
+    this.#isBeating = true;
+    this.#dueAtMs = Math.ceil(Math.max(atMs, nowMs + heartbeat.minMs / 10));
     this.#timer = clock.setTimeout(this.#onTimer, this.#dueAtMs - nowMs);
     this.#core.isCalm = this.#uplinkMs > heartbeat.maxMs;
   }
@@ -125,7 +127,7 @@ export class Pulse {
     if (this.#core.options.transport.connected) this.#work(nowMs, isLate);
     else this.#port.forgive(nowMs);
     // Judging can stop the pulse, or quicken it, which schedules by itself.
-    if (this.#dueAtMs !== Infinity && this.#timer === null) this.#schedule();
+    if (this.#isBeating && this.#timer === null) this.#schedule();
   }
 
   #work(nowMs: number, isLate: boolean): void {
@@ -160,7 +162,7 @@ export class Pulse {
   #judgeAfterDraining(): void {
     const { clock } = this.#core.options;
     afterReading(clock, () => {
-      if (this.#dueAtMs !== Infinity) this.#port.judge(clock.now());
+      if (this.#isBeating) this.#port.judge(clock.now());
     });
   }
 }

@@ -18,7 +18,6 @@ import {
 import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import { isTakeoverAllowed, NO_TAKEOVERS, noteTakeover } from "../../machines/takeover-limit.js";
 import type { Clock, Random } from "../health/clock.js";
-import type { Decoded } from "../protocol/codec.js";
 import {
   type Frame,
   type InitOpen,
@@ -35,7 +34,7 @@ import { ackIn } from "./acknowledger.js";
 import { Announcer, type AnnouncerPort } from "./announcer.js";
 import { Channel, type ChannelPort } from "./channel.js";
 import { type NodeCore, type Outlet, UNJUDGED } from "./core.js";
-import { type Carried, decodeCarried, frameApart, type FrameLetter } from "./frame-letter.js";
+import { type Carried, decodeBroadcast, decodeCarried, frameApart, type FrameLetter } from "./frame-letter.js";
 import { RateLimit } from "./rate-limit.js";
 
 export interface UplinkPort {
@@ -472,14 +471,4 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   #tell(message: UpMessage): void {
     this.#core.publish(this.#outlet, frameApart([message]));
   }
-}
-
-/** The latest broadcast: a transport hands the same bytes to all who listen in the process, and a frame is only read. */
-let latest: { readonly bytes: Uint8Array; readonly decoded: Decoded } | null = null;
-
-function decodeBroadcast(carried: Carried): Decoded {
-  // A letter is decoded, and would keep what its sender has alive.
-  if (!(carried instanceof Uint8Array)) return decodeCarried(carried, "down");
-  if (latest?.bytes !== carried) latest = { bytes: carried, decoded: decodeCarried(carried, "down") };
-  return latest.decoded;
 }

@@ -41,10 +41,36 @@ export function memoryTransport(options: MemoryTransportOptions = {}): Transport
 
 type Listeners = ListenerSet<Letter>;
 
-interface Message {
-  readonly route: MemoryRoute;
-  readonly letter: Letter;
-  readonly stamp: number;
+/** On its way to whoever listened when it was published: whoever came after its stamp leaves it. */
+class Message {
+  readonly #letter: Letter;
+  readonly #subject: string;
+  readonly #stamp: number;
+  readonly #exact: Listeners | undefined;
+  readonly #wildcard: Listeners | undefined;
+  readonly #tails: readonly Listeners[];
+
+  constructor(letter: Letter, subject: string, stamp: number, { exact, wildcard, tails }: Audience) {
+    this.#letter = letter;
+    this.#subject = subject;
+    this.#stamp = stamp;
+    this.#exact = exact;
+    this.#wildcard = wildcard;
+    this.#tails = tails;
+  }
+
+  deliver(): void {
+    this.#exact?.deliver(this.#letter, this.#subject, this.#stamp);
+    this.#wildcard?.deliver(this.#letter, this.#subject, this.#stamp);
+    for (const tail of this.#tails) tail.deliver(this.#letter, this.#subject, this.#stamp);
+  }
+}
+
+/** Who listens to a subject. */
+interface Audience {
+  readonly exact: Listeners | undefined;
+  readonly wildcard: Listeners | undefined;
+  readonly tails: readonly Listeners[];
 }
 
 const NONE: readonly Listeners[] = [];
@@ -66,18 +92,18 @@ class Bytes implements Letter {
   }
 }
 
-/** Who listens to a subject: looked up again when that may have changed. Whoever came after a letter's stamp leaves it. */
-class MemoryRoute implements Route {
+/** Who listens to a subject: looked up again when that may have changed. */
+class MemoryRoute implements Route, Audience {
   readonly #broker: MemoryTransport;
-  readonly #subject: string;
+  readonly subject: string;
   #version = -1;
-  #exact: Listeners | undefined;
-  #wildcard: Listeners | undefined;
-  #tails = NONE;
+  exact: Listeners | undefined;
+  wildcard: Listeners | undefined;
+  tails = NONE;
 
   constructor(broker: MemoryTransport, subject: string) {
     this.#broker = broker;
-    this.#subject = subject;
+    this.subject = subject;
   }
 
   post(letter: Letter): void {
@@ -87,21 +113,15 @@ class MemoryRoute implements Route {
   /** Whether anybody listens. */
   find(version: number): boolean {
     if (this.#version !== version) this.#lookUp(version);
-    return this.#exact !== undefined || this.#wildcard !== undefined || this.#tails.length > 0;
-  }
-
-  deliver(letter: Letter, stamp: number): void {
-    this.#exact?.deliver(letter, this.#subject, stamp);
-    this.#wildcard?.deliver(letter, this.#subject, stamp);
-    for (const tail of this.#tails) tail.deliver(letter, this.#subject, stamp);
+    return this.exact !== undefined || this.wildcard !== undefined || this.tails.length > 0;
   }
 
   #lookUp(version: number): void {
     this.#version = version;
-    const [exact, wildcard] = nearPatternsOf(this.#subject);
-    this.#exact = this.#broker.listenersTo(exact);
-    this.#wildcard = this.#broker.listenersTo(wildcard);
-    this.#tails = this.#broker.tailsOf(this.#subject);
+    const [exact, wildcard] = nearPatternsOf(this.subject);
+    this.exact = this.#broker.listenersTo(exact);
+    this.wildcard = this.#broker.listenersTo(wildcard);
+    this.tails = this.#broker.tailsOf(this.subject);
   }
 }
 
@@ -147,9 +167,8 @@ class MemoryTransport implements Transport {
     if (this.#closed) throw new TransportClosedError();
     if (letter.bytesMax > this.maxPayloadBytes) this.#assertFits(letter.toBytes());
     if (!route.find(this.#version)) return;
-    if (this.#queue.push({ route, letter, stamp: this.#subscriptions.stamp() }) === 1) {
-      this.#clock.defer(() => this.#drain());
-    }
+    const message = new Message(letter, route.subject, this.#subscriptions.stamp(), route);
+    if (this.#queue.push(message) === 1) this.#clock.defer(() => this.#drain());
   }
 
   /** Of a subject or pattern. */
@@ -190,7 +209,7 @@ class MemoryTransport implements Transport {
   #drain(): void {
     const batch = this.#queue;
     this.#queue = [];
-    for (const { route, letter, stamp } of batch) route.deliver(letter, stamp);
+    for (const message of batch) message.deliver();
   }
 
   #changed({ subject }: Listeners, note: () => void): void {
