@@ -31,7 +31,6 @@ export interface DetectorOptions {
 
 /** What is known of one peer's beats. Mutable on purpose: there is one for each link, updated at each message. */
 export interface Detector {
-  /** Whole milliseconds, which V8 need not box. */
   lastHeardMs: number;
   promisedMs: number;
   meanLatenessMs: number;
@@ -41,7 +40,7 @@ export interface Detector {
 export type Verdict = "alive" | "suspect" | "dead";
 
 export function createDetector(nowMs: number, promisedMs: number): Detector {
-  return { lastHeardMs: Math.ceil(nowMs), promisedMs, meanLatenessMs: 0, varianceMs2: 0 };
+  return { lastHeardMs: nowMs, promisedMs, meanLatenessMs: 0, varianceMs2: 0 };
 }
 
 /**
@@ -49,7 +48,7 @@ export function createDetector(nowMs: number, promisedMs: number): Detector {
  */
 export function heard(detector: Detector, nowMs: number, options: DetectorOptions): void {
   const latenessMs = Math.max(0, nowMs - detector.lastHeardMs - detector.promisedMs);
-  detector.lastHeardMs = Math.ceil(nowMs);
+  detector.lastHeardMs = nowMs;
   if (latenessMs > options.pauseMs) return;
   const deviation = latenessMs - detector.meanLatenessMs;
   detector.meanLatenessMs += SMOOTHING * deviation;
@@ -63,7 +62,7 @@ export function promise(detector: Detector, nextInMs: number, options: DetectorO
 
 /** Forgives all silence so far: after an own outage nobody is judged by it. */
 export function forgive(detector: Detector, nowMs: number): void {
-  detector.lastHeardMs = Math.ceil(nowMs);
+  detector.lastHeardMs = nowMs;
 }
 
 /** Silence after which the peer is asked for a sign of life, milliseconds; earlier than suspicion. */
@@ -81,7 +80,7 @@ export function probeIntervalMs(heartbeatMinMs: number): number {
  * a stall of ours that begins where one of the peer's ends is one long silence.
  */
 export function excuse(detector: Detector, nowMs: number, stalledMs: number): void {
-  detector.lastHeardMs = Math.ceil(Math.min(nowMs, detector.lastHeardMs + stalledMs));
+  detector.lastHeardMs = Math.min(nowMs, detector.lastHeardMs + stalledMs);
 }
 
 /** Silence after which the peer is suspect, milliseconds. `localHealth` is 0 (well) to 7. */

@@ -23,11 +23,6 @@ const ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";
 /** Before all time, for what has never happened: V8 boxes what is no small integer, in each of many objects. */
 export const NEVER_MS = -(2 ** 30);
 
-/** Monotonic time in whole milliseconds, for what thousands of objects keep: a box is one place more that no cache holds. */
-export function wholeMs(clock: Clock): number {
-  return Math.trunc(clock.now());
-}
-
 /** A random identifier of `length` characters of [0-9a-z]. */
 export function randomId(random: Random, length: number): string {
   let id = "";

@@ -1,5 +1,5 @@
 /** Counts the turns of the event loop in which something is noted, each by the clock that decides when it is over. */
-import { type Clock, wholeMs } from "./clock.js";
+import type { Clock } from "./clock.js";
 
 interface Count {
   turn: number;
@@ -16,7 +16,7 @@ export function presentTurn(clock: Clock): number {
   return begun(clock).turn;
 }
 
-/** About now, whole milliseconds, for what need not be exact: a look at the clock for each of thousands of messages takes its time. */
+/** About now, for what need not be exact: a look at the clock for each of thousands of messages takes its time. */
 export function turnMs(clock: Clock): number {
   return begun(clock).sinceMs;
 }
@@ -29,7 +29,7 @@ function begun(clock: Clock): Count {
 
 function begin(count: Count, clock: Clock): void {
   count.isUnderWay = true;
-  count.sinceMs = wholeMs(clock);
+  count.sinceMs = clock.now();
   clock.defer(() => end(count));
 }
 

@@ -105,18 +105,47 @@ export class Acknowledger implements AlarmPort {
   }
 }
 
-/** Numbers by session, for the many nodes of a process that one message is for. */
-const indexes = new WeakMap<object, ReadonlyMap<string, number>>();
+/** What is left of a message that acknowledges many, for the many nodes of a process that it is for. */
+const indexes = new WeakMap<object, AckIndex>();
 
 /** What a `heartbeat.acks` acknowledges in a session; 0 for nothing. */
 export function ackIn(acks: readonly (string | number)[], session: string): number {
   let index = indexes.get(acks);
-  if (index === undefined) indexes.set(acks, (index = toIndex(acks)));
-  return index.get(session) ?? 0;
+  if (index === undefined) indexes.set(acks, (index = new AckIndex(acks)));
+  return index.get(session);
 }
 
-function toIndex(acks: readonly (string | number)[]): ReadonlyMap<string, number> {
-  const index = new Map<string, number>();
-  for (let at = 0; at < acks.length; at += 2) index.set(acks[at] as string, acks[at + 1] as number);
-  return index;
+/**
+ * Numbers by session. The nodes of a process mostly ask in the order in which they answered, which is the list's: the next
+ * one is looked for from where the last was found, and only after long searches all are put into a table.
+ */
+class AckIndex {
+  readonly #acks: readonly (string | number)[];
+  #next = 0;
+  /** Places that may be searched. */
+  #patience: number;
+  #table: Map<string, number> | null = null;
+
+  constructor(acks: readonly (string | number)[]) {
+    this.#acks = acks;
+    this.#patience = acks.length;
+  }
+
+  get(session: string): number {
+    if (this.#table !== null) return this.#table.get(session) ?? 0;
+    const acks = this.#acks;
+    for (let at = this.#next; at < acks.length && this.#patience > 0; at += 2, this.#patience -= 2) {
+      if (acks[at] !== session) continue;
+      this.#next = at + 2;
+      return acks[at + 1] as number;
+    }
+    this.#table = toTable(acks);
+    return this.#table.get(session) ?? 0;
+  }
+}
+
+function toTable(acks: readonly (string | number)[]): Map<string, number> {
+  const table = new Map<string, number>();
+  for (let at = 0; at < acks.length; at += 2) table.set(acks[at] as string, acks[at + 1] as number);
+  return table;
 }

@@ -10,7 +10,7 @@
  * H6. After `close` nothing is sent or delivered and no timer is left.
  */
 import { estimateBytes, FRAME_OVERHEAD_BYTES } from "../protocol/codec.js";
-import { type Clock, NEVER_MS, wholeMs } from "../health/clock.js";
+import { type Clock, NEVER_MS } from "../health/clock.js";
 import { endOfJob } from "../health/batch.js";
 import { turnMs } from "../health/turns.js";
 import { rethrowLater } from "../health/rethrow-later.js";
@@ -268,7 +268,7 @@ export class Channel implements AlarmPort, SequenceSenderPort {
   #write(messages: readonly Message[]): void {
     const frame = this.#frame(messages);
     // Nobody in our thread is judged by when it spoke.
-    const nowMs = this.#port.isLocal ? turnMs(this.clock) : wholeMs(this.clock);
+    const nowMs = this.#port.isLocal ? turnMs(this.clock) : this.clock.now();
     this.lastSentMs = nowMs;
     this.ackAtMs = null;
     const lastSeq = lastOf(messages);
@@ -350,7 +350,7 @@ export class Channel implements AlarmPort, SequenceSenderPort {
   }
 
   #oweAck(): void {
-    this.ackAtMs ??= wholeMs(this.clock) + ACK_DELAY_MS;
+    this.ackAtMs ??= this.clock.now() + ACK_DELAY_MS;
   }
 
   /**

@@ -4,7 +4,7 @@
  * Only the oldest is retransmitted, with backoff, and once after a reconnect; then, with each acknowledgement that names a
  * further gap, twice as many as before: the gap may be all of a large frame, and is filled in a few round trips.
  */
-import { type Clock, wholeMs } from "../health/clock.js";
+import type { Clock } from "../health/clock.js";
 import { isOver, presentTurn } from "../health/turns.js";
 import type { Message, UnknownMessage } from "../protocol/messages.js";
 import { Unacknowledged } from "./unacknowledged.js";
@@ -94,7 +94,7 @@ export class RetransmittingSender implements SequenceSender {
 
   /** A partial acknowledgement names the next gap. */
   #goOn(acknowledged: number): void {
-    if (acknowledged >= this.#recoverUntil) return this.written(acknowledged, wholeMs(this.#port.clock));
+    if (acknowledged >= this.#recoverUntil) return this.written(acknowledged, this.#port.clock.now());
     this.#recoverCount = Math.min(RETRANSMITTED_MAX, 2 * this.#recoverCount);
     this.#retransmit();
   }

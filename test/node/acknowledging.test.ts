@@ -1,6 +1,8 @@
 /** What children sent is acknowledged to many of them at once, and to few, or to who does not understand that, alone. */
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Node } from "../../src/index.js";
+import { ackIn } from "../../src/node/acknowledger.js";
 import type { HeartbeatAcks } from "../../src/protocol/messages.js";
 import { gate, type Publication, World, type WorldNodeOptions } from "./kit.js";
 import { rawFrame, RawChild } from "./raw-peers.js";
@@ -133,4 +135,23 @@ describe("each by a frame of its own are told", () => {
     const [told] = world.sent("heartbeat.acks", { sinceMs });
     expect(told && acksIn(told).map(({ acks }) => acks.length)).toEqual([198]);
   });
+});
+
+test("whatever the order in which the nodes of a process ask, each finds what it was told", () => {
+  const sessions = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 3 }), { maxLength: 50 });
+  fc.assert(
+    fc.property(
+      sessions,
+      fc.array(fc.string({ minLength: 1, maxLength: 3 })),
+      fc.func(fc.nat()),
+      (told, others, rank) => {
+        const acks = told.flatMap((session, place) => [session, place + 1]);
+        const asking = [...told, ...others].toSorted((a, b) => rank(a) - rank(b));
+        for (const order of [told, asking]) {
+          for (const session of order) expect(ackIn(acks, session)).toBe(told.indexOf(session) + 1);
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
 });

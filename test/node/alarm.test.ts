@@ -1,5 +1,5 @@
 /** One timeout for many points in time. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Clock } from "../../src/health/clock.js";
 import { Alarm } from "../../src/node/alarm.js";
 
@@ -18,6 +18,11 @@ class Hand implements Clock {
     return timer;
   };
   clearTimeout = (timer: object): void => void (this.#timeouts = this.#timeouts.filter((each) => each !== timer));
+
+  /** Timeouts that were armed and neither fired nor were cleared. */
+  get pending(): number {
+    return this.#timeouts.length;
+  }
 
   /** The event loop comes back at that time: first to timers, then to what was deferred before. */
   turn(nowMs: number): void {
@@ -76,4 +81,45 @@ test("late and armed for an earlier time meanwhile, it wakes once for both", () 
   alarm.coverUntil(50);
   for (const atMs of [501, 502, 503]) clock.turn(atMs);
   expect(woken).toHaveLength(1);
+});
+
+test("alarms for the same millisecond share a timeout, and are stopped alone", () => {
+  const clock = new Hand();
+  const [first, second, third] = [alarmOf(clock), alarmOf(clock), alarmOf(clock, [100])] as const;
+  for (const { alarm } of [first, second, third]) alarm.coverUntil(100);
+  expect(clock.pending).toBe(1);
+  second.alarm.stop();
+  second.alarm.stop();
+  clock.turn(100);
+  expect([first.woken, second.woken, third.woken]).toEqual([[100], [], [100]]);
+  clock.turn(101);
+  expect(third.woken).toEqual([100, 101]);
+  expect(clock.pending).toBe(0);
+});
+
+test("the last one that is stopped leaves no timeout", () => {
+  const clock = new Hand();
+  const alarms = [alarmOf(clock).alarm, alarmOf(clock).alarm];
+  for (const alarm of alarms) alarm.coverUntil(100);
+  for (const alarm of alarms) alarm.stop();
+  expect(clock.pending).toBe(0);
+  alarms[0]?.coverUntil(100);
+  expect(clock.pending).toBe(1);
+});
+
+test("one that is stopped by another of the same millisecond does not wake, and one that throws keeps none from waking", () => {
+  const clock = new Hand();
+  const victim = alarmOf(clock);
+  const thrown: (() => void)[] = [];
+  vi.stubGlobal("queueMicrotask", (act: () => void) => thrown.push(act));
+  const wake = (): never => {
+    victim.alarm.stop();
+    throw new Error("a bug");
+  };
+  const other = alarmOf(clock);
+  for (const alarm of [new Alarm({ clock, wake }), victim.alarm, other.alarm]) alarm.coverUntil(10);
+  clock.turn(10);
+  vi.unstubAllGlobals();
+  expect([victim.woken, other.woken]).toEqual([[], [10]]);
+  expect(thrown[0]).toThrow("a bug");
 });
