@@ -93,8 +93,6 @@ export class ChildLink implements ChannelPort, CallTablePort, Speaker<ChildLink>
   /** It has been ready since it came. */
   proven = false;
   boot = "";
-  /** The process that has, or had last, a session is certainly gone. */
-  isGone = false;
   /** The announcement that the latest session answered. */
   attempt = 0;
   epoch: Epoch = [];
@@ -144,7 +142,12 @@ export class ChildLink implements ChannelPort, CallTablePort, Speaker<ChildLink>
 
   /** Somebody who is not the child may hear what is broadcast to all. */
   get isOverheard(): boolean {
-    return this.hasHadOthers || (this.#mayLinger && !this.isGone);
+    return this.hasHadOthers || (this.#mayLinger && !this.#hasEnded);
+  }
+
+  /** Who has, or had last, a session runs no more. We know that of our own thread alone: what a supervisor saw end may be another. */
+  get #hasEnded(): boolean {
+    return this.isLocal && !this.#port.core.isLocal(this.boot);
   }
 
   /** Calls that were not answered. */
@@ -173,11 +176,8 @@ export class ChildLink implements ChannelPort, CallTablePort, Speaker<ChildLink>
     this.displaced = this.isOpen && boot !== offer.boot ? { path, epoch, session } : null;
     this.channel?.close();
     this.offer = null;
-    // A link that was forgotten remembers only that it had an epoch.
-    const isNew = boot === "" ? epoch.length > 0 : boot !== offer.boot;
-    const wasGone = this.isGone || (this.isLocal && !core.isLocal(boot));
-    this.hasHadOthers ||= isNew && !wasGone;
-    this.isGone = false;
+    // Who left in order runs nothing that comes later.
+    this.hasHadOthers ||= boot !== offer.boot && (this.isOpen || this.#mayLinger) && !this.#hasEnded;
     this.#mayLinger = false;
     this.session = offer.session;
     this.boot = offer.boot;

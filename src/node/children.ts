@@ -248,10 +248,9 @@ export class Children implements ChildLinkPort {
     this.#port.linksChanged();
   }
 
-  /** Its process is certainly gone: also what was offered to it is void. */
+  /** Its supervisor saw it end: also what was offered to it is void. */
   gone(link: ChildLink, why: string): void {
     link.offer = null;
-    link.isGone = true;
     if (link.isOpen) link.close("child.died", why);
     else link.callsLost(why);
   }
@@ -266,7 +265,7 @@ export class Children implements ChildLinkPort {
   }
 
   #remove(link: ChildLink): void {
-    this.#hasLostSight ||= link.isOverheard || (link.isOpen && !link.isGone);
+    this.#hasLostSight ||= link.isOverheard || link.isOpen;
     this.#tally?.remove(link);
     this.#links.delete(link.id);
     this.#speakers.forget(link);

@@ -81,7 +81,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
   {
     name: "broadcasts-to-whoever-listens",
     bug: "a command that is not idempotent goes to all, also while a process that was replaced may hear it",
-    withinSeeds: 300,
+    withinSeeds: 2_000,
     edits: [{ file: "src/node/caller.ts", find: "alone: !idempotent", replace: "alone: idempotent && !idempotent" }],
   },
   {
@@ -159,7 +159,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
   {
     name: "suspect-is-dead",
     bug: "a child that is silent for a moment is declared dead",
-    withinSeeds: 500,
+    withinSeeds: 2_000,
     edits: [
       {
         file: "src/node/vigil.ts",
