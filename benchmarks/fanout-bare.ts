@@ -1,8 +1,9 @@
 /**
  * The other floor of the benchmark `fanout`: what is left of nodes when each side of a link is one object that does no more
- * than fan-out's promises ask. Messages come in order and once within a session, and are kept until they are acknowledged,
- * and over NATS repeated if that takes long; a broadcast acknowledges what all children have sent before; a command runs once for its id, as long as its outcome is kept; calls note when they are due, and credit bounds them.
- * There are no states, no heartbeats, no recovery, no relays, no cancelling and no errors, and nothing is validated.
+ * than fan-out's promises ask. Messages come in order and once within a session; over NATS they are kept until they are
+ * acknowledged, and repeated if that takes long, and a broadcast acknowledges what all children have sent before. A command
+ * runs once for its id, as long as its outcome is kept; calls note when they are due, and credit bounds them. There are no
+ * states, no heartbeats, no recovery, no relays, no cancelling and no errors, and nothing is validated.
  */
 import type { Transport } from "fractal-tree";
 import { realClock } from "../src/health/real-clock.js";
@@ -17,7 +18,6 @@ import { frameFrom, frameOf, listen, newCommand, outletTo, publish } from "./fan
 
 /** Of the broadcasts. */
 const SESSION = "q3JkT0aZ";
-/** Within a thread nothing is lost. */
 const REPEAT_MS = 200;
 const CREDIT = 1_024;
 const OUTCOMES_MAX = 5_000;
@@ -36,6 +36,8 @@ class End implements AlarmPort {
   readonly unacknowledged: Message[] = [];
   protected readonly transport: Transport;
   protected readonly outlet: Outlet;
+  /** Within a thread nothing is. */
+  readonly #canBeLost: boolean;
   /** When the oldest message is sent again; 0 while all are acknowledged. */
   #repeatAtMs = 0;
   readonly #alarm = new Alarm(this);
@@ -44,13 +46,15 @@ class End implements AlarmPort {
     this.transport = transport;
     this.outlet = outletTo(transport, subject);
     this.session = session;
+    this.#canBeLost = transport.locals === undefined;
   }
 
   protected send(message: Message): void {
     message.seq = ++this.sentSeq;
-    this.unacknowledged.push(message);
     this.#write(message);
-    if (this.#repeatAtMs === 0 && this.transport.locals === undefined) this.#repeatAt(this.lastSentMs + REPEAT_MS);
+    if (!this.#canBeLost) return;
+    this.unacknowledged.push(message);
+    if (this.#repeatAtMs === 0) this.#repeatAt(this.lastSentMs + REPEAT_MS);
   }
 
   #write(message: Message): void {

@@ -68,10 +68,11 @@ export class Load {
     const startedAtMs = performance.now();
     const others = new Map<string, number>();
     let [offered, completed, shed, mostPending] = [0, 0, 0, 0];
-    const settled = (outcome: CommandOutcome): void => {
+    const settled = (outcome: CommandOutcome, calledAtMs: number): void => {
       if (outcome.status === "completed") {
         completed++;
-        onCompleted(outcome.durationMs);
+        // The outcome's own duration is in whole milliseconds.
+        onCompleted(performance.now() - calledAtMs);
       } else if (outcome.status === "notStarted" && outcome.error.code === "OVERLOADED") shed++;
       else others.set(outcome.error.code, (others.get(outcome.error.code) ?? 0) + 1);
     };
@@ -79,7 +80,8 @@ export class Load {
       // Not after the calls: what is refused at once has settled by the next turn.
       mostPending = Math.max(mostPending, this.#pending);
       const due = Math.min(TURN_CALLS_MAX, Math.floor((elapsedMs * rate) / 1_000) - offered);
-      for (let n = 0; n < due; n++) void this.#call(command).then(settled);
+      const calledAtMs = performance.now();
+      for (let n = 0; n < due; n++) void this.#call(command).then((outcome) => settled(outcome, calledAtMs));
       offered += Math.max(0, due);
       await turn();
     }

@@ -56,6 +56,7 @@ const NO_PARTS: Readonly<ExistingParts> = {
 
 export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, PulsePort {
   readonly core: NodeCore;
+  /** The router, once it was needed. */
   existingRouter: CommandRouter | null = null;
   phase: Phase = "created";
   /** The state is one in which the node can work. Asked for each command: the coordinator is a place more that no cache holds. */
