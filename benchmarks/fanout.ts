@@ -1,7 +1,7 @@
 /**
  * One command to all children of trees of four widths, one after the other, and to each of a list of them: how many
- * children complete it in a second. In memory all nodes share one process; over NATS the children live in two others, which have one connection each. Beside
- * them two floors: the same messages between bare nodes, and between plain listeners.
+ * children complete it in a second. In memory all nodes share one process; over NATS the children live in two others, which
+ * have one connection each. Beside them two floors: the same messages between bare nodes, and between plain listeners.
  */
 import { startNatsServer } from "../test/support/nats-server.js";
 import type { Bench, BenchOptions, Goal, Measure, Reading, Subject } from "./bench.js";

@@ -88,6 +88,7 @@ export class CallTable implements AlarmPort {
 
   /** Registers a call that travels by broadcast and counts it against the credit; whoever made it minds its deadline. */
   submitCommon(call: CommonCall): void {
+    // One at a time: what is under way already gets an entry.
     if (this.#common !== null) this.separate(this.#common);
     this.#common = call;
     this.#sent++;
@@ -100,12 +101,9 @@ export class CallTable implements AlarmPort {
   separate(call: CommonCall): void {
     if (this.#common !== call) return;
     this.#common = null;
-    const { id, hasHadOthers } = this.#port;
-    const entry = new CallEntry(call.separate(id));
+    const entry = this.#newEntry(call.separate(this.#port.id));
     entry.state = SENT;
-    entry.mayHaveBegun = hasHadOthers;
-    this.#own.add(call.id, entry);
-    this.#alarm.coverUntil(call.content.deadlineAtMs);
+    entry.mayHaveBegun = this.#port.hasHadOthers;
   }
 
   /** One caller gives up; the call is cancelled when it was the last. */

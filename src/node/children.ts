@@ -65,8 +65,6 @@ const PROBE_INTERVAL_MS = 500;
 /** How long an offer that nobody uses can keep broadcasts from being used, a joining child's place, and later offers. */
 const OFFER_TTL_MS = 10_000;
 
-/** The header of what is said outside any session. */
-
 /** An announcement is not worth remembering for longer: whoever lives has repeated it. */
 const WAITING_TTL_MS = 12_000;
 
@@ -83,7 +81,7 @@ export class Children implements ChildLinkPort {
   readonly #port: ChildrenPort;
   /** Made for the first child, as everything here: most nodes have none. */
   #links = NOBODY;
-  readonly #speakers = new Speakers<ChildLink>();
+  #speakers: Speakers<ChildLink> | null = null;
   #tally: ChildTally | null = null;
   #broadcaster: Broadcaster | null = null;
   /** Joined, but never used a session; oldest first. */
@@ -268,7 +266,7 @@ export class Children implements ChildLinkPort {
     this.#hasLostSight ||= link.isOverheard || link.isOpen;
     this.#tally?.remove(link);
     this.#links.delete(link.id);
-    this.#speakers.forget(link);
+    this.#speakers?.forget(link);
   }
 
   /** Ends the calls that children have not answered. */
@@ -316,13 +314,13 @@ export class Children implements ChildLinkPort {
   // What arrives
 
   #hear(carried: Carried, subject: string): void {
-    const link = this.#speakers.expected(subject) ?? this.#speakerOn(subject);
+    const link = this.#speakers?.expected(subject) ?? this.#speakerOn(subject);
     this.#receive(decodeCarried(carried, "up"), link?.id ?? senderId(subject), link);
   }
 
   #speakerOn(subject: string): ChildLink | undefined {
     const link = this.#links.get(senderId(subject));
-    if (link !== undefined) this.#speakers.note(link, subject);
+    if (link !== undefined) (this.#speakers ??= new Speakers()).note(link, subject);
     return link;
   }
 

@@ -50,7 +50,7 @@ class Message {
   readonly #wildcard: Listeners | undefined;
   readonly #tails: readonly Listeners[];
 
-  constructor(letter: Letter, subject: string, stamp: number, { exact, wildcard, tails }: Audience) {
+  constructor(letter: Letter, stamp: number, { subject, exact, wildcard, tails }: Audience) {
     this.#letter = letter;
     this.#subject = subject;
     this.#stamp = stamp;
@@ -68,6 +68,7 @@ class Message {
 
 /** Who listens to a subject. */
 interface Audience {
+  readonly subject: string;
   readonly exact: Listeners | undefined;
   readonly wildcard: Listeners | undefined;
   readonly tails: readonly Listeners[];
@@ -167,7 +168,7 @@ class MemoryTransport implements Transport {
     if (this.#closed) throw new TransportClosedError();
     if (letter.bytesMax > this.maxPayloadBytes) this.#assertFits(letter.toBytes());
     if (!route.find(this.#version)) return;
-    const message = new Message(letter, route.subject, this.#subscriptions.stamp(), route);
+    const message = new Message(letter, this.#subscriptions.stamp(), route);
     if (this.#queue.push(message) === 1) this.#clock.defer(() => this.#drain());
   }
 

@@ -146,7 +146,7 @@ describe("what a caller knows of a call when its executor leaves in order", () =
     const broadcast = (id: string): void => {
       const call = toCall(id, true);
       const done = (): void => void (statuses[id] = "completed");
-      calls.submitCommon({ id, content: call.content, completed: done, separate: () => call });
+      calls.submitCommon({ id, completed: done, separate: () => call });
     };
     return { port, calls, submit, broadcast, statuses };
   }
