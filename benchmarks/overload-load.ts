@@ -2,6 +2,9 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { CommandOptions, CommandOutcome, Node } from "fractal-tree";
 
+/** The worker answers plain requests of this subject, with nothing. */
+export const PLAIN_SUBJECT = "plain";
+
 /** What the worker counted since its start. */
 export interface WorkerReport {
   /** Commands that were begun. */

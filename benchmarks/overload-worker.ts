@@ -1,10 +1,11 @@
 /** The process of the benchmarks `overload` and `soak` that runs the commands, and counts how often it ran each of them. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect } from "@nats-io/transport-node";
 import { createNode } from "fractal-tree";
 import { connectNats } from "fractal-tree/nats";
 import { answerParent, programInput, reportToParent } from "./child-process.js";
 import { heapBytes } from "./heap.js";
-import type { WorkerReport } from "./overload-load.js";
+import { PLAIN_SUBJECT, type WorkerReport } from "./overload-load.js";
 
 const { servers, concurrency, queueMax, waitMs, computeMs } = programInput() as {
   readonly servers: string;
@@ -45,6 +46,9 @@ async function work({ number }: { readonly number: number }): Promise<number> {
   return number;
 }
 
+const plain = await connect({ servers });
+plain.subscribe(PLAIN_SUBJECT, { callback: (_error, request) => void request.respond() });
+await plain.flush();
 const transport = await connectNats({ servers, tree: "bench" });
 const node = createNode({ path: "bench.worker", transport, concurrency, queueMax, commands: { work } });
 await node.start();
