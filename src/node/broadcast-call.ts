@@ -8,14 +8,15 @@ import type { Clock } from "../health/clock.js";
 import { decodePayload } from "../protocol/payload.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { completed } from "./call.js";
-import type { CommonCall } from "./call-entry.js";
 import type { ChildLink } from "./child-link.js";
+import type { CommonCall, CommonCalls } from "./common-calls.js";
 import { type CommandOutcome, Dispatch, type DispatchPort, type DispatchTaker, type PreparedCall } from "./dispatch.js";
 
 interface BroadcastPlan {
   readonly port: DispatchPort;
   readonly content: PreparedCall;
   readonly id: string;
+  readonly calls: CommonCalls;
   /** Of all children that it is for. */
   readonly links: readonly ChildLink[];
   /** Gets the completions; whatever else comes goes to the taker. */
@@ -46,11 +47,11 @@ export class BroadcastCall implements CommonCall, AlarmPort {
     return this.#plan.port.core.options.clock;
   }
 
-  /** Registers it with each link as sent. */
+  /** It is about to be published. */
   sent(): void {
     this.#isSent = true;
     this.#alarm.coverUntil(this.content.deadlineAtMs);
-    for (const { calls } of this.#plan.links) calls.submitCommon(this);
+    this.#plan.calls.give(this);
   }
 
   completed(path: string, output: Uint8Array): void {
@@ -78,20 +79,24 @@ export class BroadcastCall implements CommonCall, AlarmPort {
 
   /** Past the deadline each child's calls are its own. */
   wake(): number {
-    for (const { calls } of this.#plan.links) calls.separate(this);
+    this.separateAll();
     return Infinity;
   }
 
+  separateAll(): void {
+    for (const { calls } of this.#plan.links) calls.separate(this);
+  }
+
   #leave(): void {
-    if (--this.#left === 0) this.#alarm.stop();
+    if (--this.#left > 0) return;
+    this.#alarm.stop();
+    this.#plan.calls.ended(this);
   }
 
   /** The caller has gone. */
   abort(): void {
-    for (const { id, calls } of this.#plan.links) {
-      if (this.#isSent) calls.separate(this);
-      else this.separate(id);
-    }
+    if (this.#isSent) this.separateAll();
+    else for (const { id } of this.#plan.links) this.separate(id);
     for (const dispatch of this.#separate) dispatch.abort();
   }
 }

@@ -24,15 +24,6 @@ export interface OutgoingCall {
   readonly sink: CallSink;
 }
 
-/** A call that was sent to many at once, and has no entry of its own as long as it is completed in the end. */
-export interface CommonCall {
-  readonly id: string;
-  /** The peer with this id has completed it. */
-  completed(peerId: string, output: Uint8Array): void;
-  /** The call that stands for the peer with this id from now on. */
-  separate(peerId: string): OutgoingCall;
-}
-
 export class CallEntry {
   readonly call: OutgoingCall;
   state: CommandState = "queued";

@@ -5,6 +5,10 @@ import { SHORT_TEXT, shortText } from "../protocol/short-text.js";
 const DIGITS = Buffer.from("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 const BASE = DIGITS.length;
 const DIGITS_MIN = 4;
+/** Of counts that are read: they stay safe integers. */
+const DIGITS_MAX = 8;
+/** By the code of a digit; -1 for what is none. */
+const VALUES = Int8Array.from({ length: 0x80 }, (_, code) => DIGITS.indexOf(code));
 
 export class CallIds {
   readonly #boot: Uint8Array;
@@ -45,4 +49,27 @@ export class CallIds {
     codes.set(this.#boot);
     return codes;
   }
+}
+
+/** The count in an id that has so many characters before it; -1 where it is not as `CallIds` writes it. */
+export function callCountIn(id: string, sourceLength: number): number {
+  const digits = id.length - sourceLength;
+  if (digits < DIGITS_MIN || digits > DIGITS_MAX) return -1;
+  let count = 0;
+  for (let at = sourceLength; at < id.length; at++) {
+    const value = VALUES[id.charCodeAt(at)] ?? -1;
+    if (value === -1) return -1;
+    count = count * BASE + value;
+  }
+  const isPadded = digits > DIGITS_MIN && count < BASE ** (digits - 1);
+  return isPadded ? -1 : count;
+}
+
+/** The id with this count. */
+export function callIdOf(source: string, count: number): string {
+  let digits = "";
+  for (let rest = count; rest > 0; rest = Math.trunc(rest / BASE)) {
+    digits = String.fromCharCode(DIGITS[rest % BASE] as number) + digits;
+  }
+  return source + digits.padStart(DIGITS_MIN, "0");
 }

@@ -9,7 +9,8 @@ import { type CommandEventType, type CommandState, commandTable } from "../../ma
 import type { Clock } from "../health/clock.js";
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { type CallSink, type Outcome, refused, uncompleted, withoutCertainty } from "./call.js";
-import { CallEntry, type CommonCall, type OutgoingCall } from "./call-entry.js";
+import { CallEntry, type OutgoingCall } from "./call-entry.js";
+import type { CommonCall, CommonCalls } from "./common-calls.js";
 import { Registry } from "./registry.js";
 
 export interface CallTablePort {
@@ -17,6 +18,7 @@ export interface CallTablePort {
   readonly id: string;
   /** Another process may hear what is sent to many at once. */
   readonly hasHadOthers: boolean;
+  readonly commonCalls: CommonCalls;
   readonly clock: Clock;
   /** Most calls waiting for credit or for a peer. */
   readonly queueMax: number;
@@ -34,20 +36,22 @@ const CANCELS_MAX = 5;
 
 export class CallTable implements AlarmPort {
   readonly #port: CallTablePort;
+  readonly #commonCalls: CommonCalls;
+  /** Of those, how many were given before our session, or ended, or became our own. */
+  #commonPassed = 0;
+  /** Calls sent in this session to this peer alone, less the common ones given before it. */
+  #sentAlone = 0;
+  #credit = 0;
+  #open = false;
   readonly #own = new Registry<CallEntry>();
-  /** Sent, and not answered yet. */
-  #common: CommonCall | null = null;
   /** Ids waiting to be sent, oldest first; null while there are none. */
   #queue: Set<string> | null = null;
   /** For the deadlines of those who wait. */
   readonly #alarm: Alarm;
-  /** Calls sent in this session, compared with the peer's credit. */
-  #sent = 0;
-  #credit = 0;
-  #open = false;
 
   constructor(port: CallTablePort) {
     this.#port = port;
+    this.#commonCalls = port.commonCalls;
     this.#alarm = new Alarm(this);
   }
 
@@ -59,14 +63,26 @@ export class CallTable implements AlarmPort {
     return this.#own.size + (this.#common === null ? 0 : 1);
   }
 
-  get #entries(): Registry<CallEntry> {
-    if (this.#common !== null) this.separate(this.#common);
-    return this.#own;
+  /** Calls that can be sent without waiting. */
+  get slack(): number {
+    return this.#open && this.#queue === null ? this.#credit - this.#sent : 0;
   }
 
-  /** Whether a call can be sent without waiting. */
-  get hasCredit(): boolean {
-    return this.#open && this.#queue === null && this.#sent < this.#credit;
+  /** Calls sent in this session, compared with the peer's credit. */
+  get #sent(): number {
+    return this.#sentAlone + this.#commonCalls.count;
+  }
+
+  /** Sent with the others, and not answered yet. */
+  get #common(): CommonCall | null {
+    return this.#open && this.#commonPassed < this.#commonCalls.count ? this.#commonCalls.latest : null;
+  }
+
+  /** All calls; a common one becomes our own. */
+  get #entries(): Registry<CallEntry> {
+    const common = this.#common;
+    if (common !== null) this.separate(common);
+    return this.#own;
   }
 
   /** Takes a call. One that is already known runs once: whoever gave it gets its outcome. */
@@ -76,7 +92,7 @@ export class CallTable implements AlarmPort {
       if (known.state === "sent") call.sink.sent?.();
       return this.#join(known, call);
     }
-    if (this.hasCredit) return this.#send(this.#newEntry(call));
+    if (this.slack > 0) return this.#send(this.#newEntry(call));
     const waiting = this.#queue?.size ?? 0;
     if (waiting >= this.#port.queueMax) {
       const why = `${waiting} calls already wait for this link`;
@@ -86,21 +102,13 @@ export class CallTable implements AlarmPort {
     this.#wait(call);
   }
 
-  /** Registers a call that travels by broadcast and counts it against the credit; whoever made it minds its deadline. */
-  submitCommon(call: CommonCall): void {
-    // One at a time: what is under way already gets an entry.
-    if (this.#common !== null) this.separate(this.#common);
-    this.#common = call;
-    this.#sent++;
-  }
-
   /**
    * Gives a common call that is not answered an entry of its own. A process that held the path before may hear it too: then
    * what the present one says does not tell that the call has not begun.
    */
   separate(call: CommonCall): void {
     if (this.#common !== call) return;
-    this.#common = null;
+    this.#commonPassed = this.#commonCalls.count;
     const entry = this.#newEntry(call.separate(this.#port.id));
     entry.state = SENT;
     entry.mayHaveBegun = this.#port.hasHadOthers;
@@ -124,7 +132,11 @@ export class CallTable implements AlarmPort {
 
   /** The executor's answer. Answers for unknown calls are late duplicates. */
   answered(id: string, outcome: Outcome): void {
-    if (this.#common?.id === id && outcome.status === "completed") return this.#completeCommon(outcome);
+    const common = this.#common;
+    if (common?.id === id && outcome.status === "completed") {
+      this.#commonPassed = this.#commonCalls.count;
+      return common.completed(this.#port.id, outcome.output);
+    }
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
     // An answer can overtake the bookkeeping after a new session: it was sent all the same.
@@ -133,12 +145,6 @@ export class CallTable implements AlarmPort {
     if (entry.state === "sent" && known.status === "completed") entry.state = COMPLETED;
     else this.#advance(entry, EVENT_BY_STATUS[known.status]);
     this.#settle(entry, known);
-  }
-
-  #completeCommon({ output }: Outcome): void {
-    const common = this.#common;
-    this.#common = null;
-    common?.completed(this.#port.id, output);
   }
 
   /** The peer's credit for this session, in all. */
@@ -153,34 +159,33 @@ export class CallTable implements AlarmPort {
    * another one only what is idempotent or never left.
    */
   opened(options: { readonly sameExecutor: boolean }): void {
+    const entries = this.#entries;
     this.#open = true;
-    this.#sent = 0;
+    this.#commonPassed = this.#commonCalls.count;
+    this.#sentAlone = -this.#commonCalls.count;
     this.#credit = this.#port.firstCredit;
     this.#queue = null;
-    for (const entry of this.#entries.values()) this.#resume(entry, options.sameExecutor);
+    for (const entry of entries.values()) this.#resume(entry, options.sameExecutor);
     this.#pump();
   }
 
   /** The session is over for now, but its executor may come back: everything is kept. */
   suspend(): void {
-    this.#open = false;
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#shut().values()) {
       entry.wasSentBefore ||= entry.state === "sent" || entry.state === "cancelling";
     }
   }
 
   /** The executor is lost. */
   lost(why: string): void {
-    this.#open = false;
-    for (const entry of this.#entries.values()) this.#lose(entry, why);
+    for (const entry of this.#shut().values()) this.#lose(entry, why);
   }
 
   /**
    * The executor has left in order: in this session it has answered whatever it began, so that the rest did not begin.
    */
   left(why: string): void {
-    this.#open = false;
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#shut().values()) {
       if (entry.mayHaveBegun || entry.wasSentBefore) this.#lose(entry, why);
       else if (entry.call.content.idempotent && entry.state !== "cancelling") this.#requeue(entry);
       else this.#refuse(entry, why);
@@ -189,9 +194,15 @@ export class CallTable implements AlarmPort {
 
   /** Ends everything, whether idempotent or not. */
   close(why: string): void {
-    this.#open = false;
-    for (const entry of this.#entries.values()) this.#end(entry, why);
+    for (const entry of this.#shut().values()) this.#end(entry, why);
     this.#alarm.stop();
+  }
+
+  /** Nothing is sent from now on; returns all calls. */
+  #shut(): Registry<CallEntry> {
+    const entries = this.#entries;
+    this.#open = false;
+    return entries;
   }
 
   #newEntry(call: OutgoingCall): CallEntry {
@@ -316,7 +327,8 @@ export class CallTable implements AlarmPort {
   #markSent(entry: CallEntry): void {
     if (entry.state === "queued") entry.state = SENT;
     else this.#advance(entry, "command.sent");
-    this.#sent++;
+    this.#sentAlone++;
+    this.#commonCalls.slack--;
     entry.sent();
   }
 

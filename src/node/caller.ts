@@ -61,17 +61,18 @@ export class Caller implements DispatchPort {
     input?: unknown,
     options: FanOutOptions = {},
   ): FanOut<Output> {
-    const links = targets === "*" ? this.#runtime.children.attached() : [];
-    const ids = targets === "*" ? links.map(({ id }) => id) : targets;
-    const needed = completionsNeeded(options.until, targets === "*" ? Infinity : ids.length);
-    const call = prepareCall(this.core, ids[0] ?? "", name, input, options);
+    const links = targets === "*" ? this.#runtime.children.roster.attached : [];
+    const first = targets === "*" ? links[0]?.id : targets[0];
+    const needed = completionsNeeded(options.until, targets === "*" ? Infinity : targets.length);
+    const call = prepareCall(this.core, first ?? "", name, input, options);
     this.#requireStarted();
-    if (targets !== "*") for (const target of ids) assertPath("targets", target);
-    const isBroadcast = targets === "*" && this.#canBroadcast(call, links);
-    const paths = targets === "*" ? ids : [...new Set(ids)];
-    const wanted = { name, path: this.core.path, targets: paths.length, needed, signal: options.signal };
-    if (isBroadcast) return runFanOut({ ...wanted, ...this.#broadcast(call, links) });
-    return runFanOut({ ...wanted, ...this.#each(call, paths, links) });
+    if (targets !== "*") for (const target of targets) assertPath("targets", target);
+    const plan = { name, path: this.core.path, needed, signal: options.signal };
+    if (targets === "*" && this.#canBroadcast(call, links)) {
+      return runFanOut({ ...plan, targets: links.length, ...this.#broadcast(call, links) });
+    }
+    const paths = targets === "*" ? links.map(({ id }) => id) : [...new Set(targets)];
+    return runFanOut({ ...plan, targets: paths.length, ...this.#each(call, paths, links) });
   }
 
   request<Output>(name: string, input?: unknown, options: RequestOptions = NO_OPTIONS): Promise<Output> {
@@ -115,9 +116,8 @@ export class Caller implements DispatchPort {
    * twice.
    */
   #canBroadcast({ idempotent }: PreparedCall, links: readonly ChildLink[]): boolean {
-    const { children } = this.#runtime;
-    if (links.length < 2 || !children.isSettled({ alone: !idempotent }) || !children.broadcaster.hasRoom) return false;
-    return links.every(({ calls }) => calls.hasCredit);
+    const { roster, broadcaster } = this.#runtime.children;
+    return links.length >= 2 && broadcaster.hasRoom && roster.isReachable({ alone: !idempotent });
   }
 
   /** A message for each. `links` are those of all children, if all are meant. */
@@ -140,11 +140,12 @@ export class Caller implements DispatchPort {
 
   /** Hands one call to all links as sent, and publishes once. What is sent again goes to one child alone. */
   #broadcast(content: PreparedCall, links: readonly ChildLink[]): FanOutCalls<BroadcastCall> {
-    const { broadcaster } = this.#runtime.children;
+    const { broadcaster, roster } = this.#runtime.children;
+    const { calls } = roster;
     const id = this.core.newCallId();
     return {
       calls: (done) => [
-        new BroadcastCall({ port: this, content, id, links, done, taker: new OutcomeTaker(this, done) }),
+        new BroadcastCall({ port: this, content, id, calls, links, done, taker: new OutcomeTaker(this, done) }),
       ],
       start: (call) => {
         call.sent();

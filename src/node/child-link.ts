@@ -21,6 +21,7 @@ import { downSubject } from "../protocol/subjects.js";
 import type { CallContent, OutgoingCall } from "./call-entry.js";
 import { CallTable, type CallTablePort } from "./call-table.js";
 import { Channel, type ChannelPort } from "./channel.js";
+import type { CommonCalls } from "./common-calls.js";
 import { type NodeCore, type Outlet, UNJUDGED } from "./core.js";
 import type { FrameLetter } from "./frame-letter.js";
 import { type Report, sharedReport } from "./shared-report.js";
@@ -54,8 +55,11 @@ export interface Predecessor {
 
 export interface ChildLinkPort {
   readonly core: NodeCore;
+  readonly commonCalls: CommonCalls;
   deliver(link: ChildLink, message: Message | UnknownMessage): void;
   changed(link: ChildLink, from: LinkState): void;
+  /** A session is offered. */
+  offered(): void;
   /** What a channel owes is due at this time, unless something else tells it. */
   awaitAck(channel: Channel, atMs: number): void;
   /** Upward requests that we take from this child in all. */
@@ -167,6 +171,11 @@ export class ChildLink implements ChannelPort, CallTablePort, Speaker<ChildLink>
   /** Sends within the session; without one the message is dropped. */
   send(message: Message, sequenced?: boolean): void {
     this.channel?.send(message, sequenced);
+  }
+
+  propose(offer: Offer): void {
+    this.offer = offer;
+    this.#port.offered();
   }
 
   /** Takes the session that the child accepted by using it. */
@@ -295,6 +304,10 @@ export class ChildLink implements ChannelPort, CallTablePort, Speaker<ChildLink>
 
   get ackKind(): "heartbeat.ack" {
     return "heartbeat.ack";
+  }
+
+  get commonCalls(): CommonCalls {
+    return this.#port.commonCalls;
   }
 
   get firstCredit(): number {

@@ -6,11 +6,10 @@
  * R2. A path has one live session. Who held it before is told so, once for each interval, and stops.
  * R3. Memory is bounded by `childrenMax`, whatever arrives.
  */
-import { compareEpochs, type Epoch, grantEpoch, isEpochPossible } from "../../machines/epoch.js";
+import { compareEpochs, type Epoch, isEpochPossible } from "../../machines/epoch.js";
 import type { LinkState } from "../../machines/link.js";
-import { isTakeoverAllowed, noteTakeover } from "../../machines/takeover-limit.js";
+import { noteTakeover } from "../../machines/takeover-limit.js";
 import { type ChildCounts, NO_CHILDREN } from "../../machines/thresholds.js";
-import { randomId } from "../health/clock.js";
 import type { Decoded } from "../protocol/codec.js";
 import {
   type DownMessage,
@@ -20,18 +19,21 @@ import {
   type Message,
   PROTOCOL_VERSION_MAX,
   PROTOCOL_VERSION_MIN,
-  type ReadyAnnounce,
   type UnknownMessage,
 } from "../protocol/messages.js";
 import { broadcastSubject, childrenSubject, downSubject, senderId } from "../protocol/subjects.js";
 import type { Subscription } from "../transport/transport.js";
+import { Admission } from "./admission.js";
 import { Broadcaster } from "./broadcaster.js";
 import type { Channel } from "./channel.js";
 import { ChildLink, type ChildLinkPort, type Offer } from "./child-link.js";
 import { ChildTally } from "./child-tally.js";
+import type { CommonCalls } from "./common-calls.js";
 import type { NodeCore } from "./core.js";
 import { type Carried, decodeCarried, frameApart } from "./frame-letter.js";
 import { RateLimit } from "./rate-limit.js";
+import { rememberLatest } from "./remember-latest.js";
+import { Roster } from "./roster.js";
 import { Speakers } from "./speakers.js";
 
 export interface ChildrenPort {
@@ -58,20 +60,10 @@ export interface ChildrenPort {
   owns(id: string): boolean;
 }
 
-/** Children that left of which something is remembered. */
-const REMEMBERED_MAX = 1_000;
+/** Children that left whose farewells are remembered. */
+const FAREWELLS_MAX = 1_000;
 const FENCE_INTERVAL_MS = 1_000;
 const PROBE_INTERVAL_MS = 500;
-/** How long an offer that nobody uses can keep broadcasts from being used, a joining child's place, and later offers. */
-const OFFER_TTL_MS = 10_000;
-
-/** An announcement is not worth remembering for longer: whoever lives has repeated it. */
-const WAITING_TTL_MS = 12_000;
-
-interface Waiting {
-  readonly message: ReadyAnnounce;
-  readonly atMs: number;
-}
 
 /** Never written to. */
 const NOBODY = new Map<string, ChildLink>();
@@ -84,19 +76,12 @@ export class Children implements ChildLinkPort {
   #speakers: Speakers<ChildLink> | null = null;
   #tally: ChildTally | null = null;
   #broadcaster: Broadcaster | null = null;
-  /** Joined, but never used a session; oldest first. */
-  #newcomers: Set<ChildLink> | null = null;
+  #roster: Roster | null = null;
+  #admission: Admission | null = null;
   /** Of sessions that ended with a farewell, the last number that arrived; oldest first. */
   #farewells: Map<string, number> | null = null;
-  /** Of joined children that left, the epoch that they had, by id; oldest first. */
-  #formerEpochs: Map<string, Epoch> | null = null;
-  /** The latest announcements of those who wait for us to coordinate, by id. */
-  #waiting: Map<string, Waiting> | null = null;
   #fenceLimit: RateLimit | null = null;
   #probeLimit: RateLimit | null = null;
-  #grants = 0;
-  /** Somebody who had a session may still hear broadcasts, and no link tells of it any more. */
-  #hasLostSight = false;
   #subscription: Subscription | null = null;
 
   constructor(core: NodeCore, port: ChildrenPort) {
@@ -112,6 +97,15 @@ export class Children implements ChildLinkPort {
   /** What is published once for all. */
   get broadcaster(): Broadcaster {
     return (this.#broadcaster ??= new Broadcaster(this.core, () => this.open()));
+  }
+
+  /** Whom a command to all is for. */
+  get roster(): Roster {
+    return (this.#roster ??= new Roster(this.core, () => this.#links.values()));
+  }
+
+  get #admitting(): Admission {
+    return (this.#admission ??= new Admission(this, this.#port));
   }
 
   get hasOpen(): boolean {
@@ -142,25 +136,6 @@ export class Children implements ChildLinkPort {
     for (const link of this.#links.values()) if (link.isOpen) yield link;
   }
 
-  attached(): readonly ChildLink[] {
-    const attached: ChildLink[] = [];
-    for (const link of this.#links.values()) if (link.isAttached) attached.push(link);
-    return attached;
-  }
-
-  /**
-   * Whether nobody is between an offer and readiness, so that a broadcast reaches all attached children at once; `alone`
-   * means nobody besides, such as a process that was taken for dead and does not know.
-   */
-  isSettled({ alone }: { readonly alone: boolean }): boolean {
-    if (alone && this.#hasLostSight) return false;
-    for (const link of this.#links.values()) {
-      this.#forgetOldOffer(link);
-      if (link.offer !== null || link.isOpen !== link.isAttached || (alone && link.isOverheard)) return false;
-    }
-    return true;
-  }
-
   listen(): void {
     const subject = childrenSubject(this.core.options.transport, this.core.path);
     this.#subscription ??= this.core.listen(subject, this.#hear.bind(this));
@@ -180,10 +155,7 @@ export class Children implements ChildLinkPort {
 
   /** Coordination begins: offers sessions to those who announced themselves before, and calls the others. */
   call(): void {
-    const waiting = this.#waiting ?? [];
-    this.#waiting = null;
-    const sinceMs = this.core.now() - WAITING_TTL_MS;
-    for (const [id, { message, atMs }] of waiting) if (atMs >= sinceMs) this.#announced(id, message);
+    this.#admission?.begin();
     this.probe();
   }
 
@@ -197,7 +169,7 @@ export class Children implements ChildLinkPort {
   left(link: ChildLink, reason: string): void {
     const { channel } = link;
     if (channel === null) return;
-    remember((this.#farewells ??= new Map()), channel.session, channel.receivedSeq);
+    rememberLatest((this.#farewells ??= new Map()), channel.session, channel.receivedSeq, FAREWELLS_MAX);
     channel.acknowledge();
     channel.flush();
     link.close("child.left", reason);
@@ -206,7 +178,7 @@ export class Children implements ChildLinkPort {
 
   /** Takes an offer back: who has accepted it meanwhile is told why nobody answers. */
   withdraw(link: ChildLink, message: DownMessage): void {
-    if (link.offer !== null) this.#tell(link.id, message, { session: link.offer.session });
+    if (link.offer !== null) this.tell(link.id, message, { session: link.offer.session });
     link.offer = null;
   }
 
@@ -257,27 +229,32 @@ export class Children implements ChildLinkPort {
   forget(link: ChildLink): void {
     if (link.listed || link.isOpen) return;
     link.endCalls("the child left");
-    this.#newcomers?.delete(link);
     this.#remove(link);
-    if (link.epoch.length > 0) remember((this.#formerEpochs ??= new Map()), link.id, link.epoch);
+    this.#admitting.forget(link);
+  }
+
+  /** Adds a child that nobody declared. */
+  join(id: string): ChildLink {
+    return this.#add(id, { critical: false, listed: false });
   }
 
   #remove(link: ChildLink): void {
-    this.#hasLostSight ||= link.isOverheard || link.isOpen;
     this.#tally?.remove(link);
     this.#links.delete(link.id);
+    this.roster.removed(link);
     this.#speakers?.forget(link);
   }
 
   /** Ends the calls that children have not answered. */
   endCalls(why: string): void {
     for (const link of this.#links.values()) link.endCalls(why);
+    this.#roster?.changed();
   }
 
   close(): void {
     this.#subscription?.unsubscribe();
     this.#subscription = null;
-    this.#waiting = null;
+    this.#admission?.close();
     for (const link of this.#links.values()) {
       link.channel?.close();
     }
@@ -288,6 +265,7 @@ export class Children implements ChildLinkPort {
     const link = new ChildLink(this, id, options);
     if (this.#links === NOBODY) this.#links = new Map();
     this.#links.set(id, link);
+    this.#roster?.changed();
     (this.#tally ??= new ChildTally()).add(link);
     return link;
   }
@@ -298,9 +276,18 @@ export class Children implements ChildLinkPort {
     this.#port.deliver(link, message);
   }
 
+  get commonCalls(): CommonCalls {
+    return this.roster.calls;
+  }
+
   changed(link: ChildLink, from: LinkState): void {
+    this.#roster?.changed();
     this.#tally?.change(link, from);
     this.#port.linkChanged(link, from);
+  }
+
+  offered(): void {
+    this.#roster?.changed();
   }
 
   awaitAck(channel: Channel, atMs: number): void {
@@ -349,13 +336,13 @@ export class Children implements ChildLinkPort {
     const { boot, channel } = link;
     const displaced = channel !== null && boot !== offer.boot;
     if (displaced) link.predecessor = { boot, session: channel.session, contested: false };
-    this.#newcomers?.delete(link);
+    this.#admitting.accepted(link);
     link.accept(offer);
     // The child takes no broadcast before it knows that the session is its own.
     link.channel?.acknowledge();
     this.broadcaster.catchUp(link);
     link.channel?.flush();
-    if (displaced) this.#fence(link, boot);
+    if (displaced) this.fence(link, boot);
   }
 
   #receiveStale(id: string, link: ChildLink | undefined, frame: Frame): void {
@@ -365,7 +352,7 @@ export class Children implements ChildLinkPort {
       if (!predecessor.contested) link.takeovers = noteTakeover(link.takeovers, this.core.now());
       predecessor.contested = true;
       this.#fenceLimit ??= new RateLimit(this.core.options.clock, FENCE_INTERVAL_MS);
-      if (this.#fenceLimit.allows(predecessor.boot)) this.#fence(link, predecessor.boot);
+      if (this.#fenceLimit.allows(predecessor.boot)) this.fence(link, predecessor.boot);
       return;
     }
     this.#probeLimit ??= new RateLimit(this.core.options.clock, PROBE_INTERVAL_MS);
@@ -378,13 +365,13 @@ export class Children implements ChildLinkPort {
    */
   #answerStale(id: string, { session, messages }: Frame): void {
     const ack = this.#farewells?.get(session) ?? messages.find(isFarewell)?.seq;
-    if (ack !== undefined) this.#tell(id, { kind: "heartbeat.ack", seq: 0 }, { session, ack });
-    if (this.#port.isCoordinating()) this.#tell(id, this.#probeMessage());
+    if (ack !== undefined) this.tell(id, { kind: "heartbeat.ack", seq: 0 }, { session, ack });
+    if (this.#port.isCoordinating()) this.tell(id, this.#probeMessage());
   }
 
   #receiveSessionless(id: string, frame: Frame): void {
     for (const message of frame.messages) {
-      if (message.kind === "ready.announce") this.#announced(id, message);
+      if (message.kind === "ready.announce") this.#admitting.announced(id, message);
       else if (message.kind === "error.fenced" || message.kind === "error.duplicate") this.#accused(id, message);
       else this.core.drop(id, "no session");
     }
@@ -399,115 +386,9 @@ export class Children implements ChildLinkPort {
     this.#port.newerParentSeen(message.epoch, true);
   }
 
-  #announced(id: string, message: ReadyAnnounce): void {
-    if (message.treeId !== this.core.options.treeId) return this.core.drop(id, "foreign tree");
-    if (!isEpochPossible(message.parentEpoch)) return this.core.drop(id, "impossible epoch");
-    if (!this.#port.isCoordinating()) return this.#noteWaiting(id, message);
-    const version = Math.min(message.versionMax, PROTOCOL_VERSION_MAX);
-    if (version < Math.max(message.versionMin, PROTOCOL_VERSION_MIN)) return this.core.drop(id, "protocol version");
-    if (compareEpochs(message.parentEpoch, this.core.epoch) > 0) {
-      if (!this.#port.newerParentSeen(message.parentEpoch, false)) return this.core.drop(id, "stale parent");
-    }
-    const link = this.#links.get(id) ?? this.#join(id);
-    if (link !== null) this.#answer(link, message, version);
-  }
-
-  /** Who came before we could answer: it gets its offer with the beginning instead of announcing itself again. */
-  #noteWaiting(id: string, message: ReadyAnnounce): void {
-    if (!this.#port.willCoordinate()) return;
-    remember((this.#waiting ??= new Map()), id, { message, atMs: this.core.now() }, this.core.options.childrenMax);
-  }
-
-  #join(id: string): ChildLink | null {
-    const { acceptJoining, childrenMax } = this.core.options;
-    const isFull = (): boolean => this.#links.size >= childrenMax && !this.#evictNewcomer();
-    if (!acceptJoining || isFull()) {
-      this.core.drop(id, acceptJoining ? "childrenMax reached" : "not a listed child");
-      return null;
-    }
-    const link = this.#add(id, { critical: false, listed: false });
-    // An older incarnation that wakes up after the newer one left is still superseded.
-    link.epoch = this.#formerEpochs?.get(id) ?? [];
-    (this.#newcomers ??= new Set()).add(link);
-    return link;
-  }
-
-  /** Makes room: who announced itself long ago and never used a session is forgotten. */
-  #evictNewcomer(): boolean {
-    for (const link of this.#newcomers ?? []) {
-      if (link.offer !== null && link.offer.offeredAtMs > this.core.now() - OFFER_TTL_MS) return false;
-      this.forget(link);
-      return true;
-    }
-    return false;
-  }
-
-  /** Who announced itself and died never uses its offer. */
-  #forgetOldOffer(link: ChildLink): void {
-    if (link.offer !== null && link.offer.offeredAtMs < this.core.now() - OFFER_TTL_MS) link.offer = null;
-  }
-
-  #answer(link: ChildLink, message: ReadyAnnounce, version: number): void {
-    const { childBoot, attempt } = message;
-    // Only while its session is open: afterwards a number that somebody invented must not keep the process out.
-    const isLate = link.isOpen && link.boot === childBoot && attempt <= link.attempt;
-    if (isLate) return this.core.drop(link.id, "stale announcement");
-    this.#forgetOldOffer(link);
-    if (link.offer?.boot === childBoot && attempt <= link.offer.attempt) {
-      if (attempt === link.offer.attempt) this.#sendOffer(link, link.offer);
-      return;
-    }
-    const isRival = link.isOpen && link.boot !== childBoot;
-    const epoch = this.#epochFor(link, message);
-    if (epoch === null) return this.#fence(link, childBoot);
-    if (isRival && !isTakeoverAllowed(link.takeovers, this.core.now())) {
-      return this.#tell(link.id, { kind: "shutdown.duplicate", seq: 0, boot: childBoot });
-    }
-    link.offer = this.#newOffer(message, epoch, version);
-    this.#sendOffer(link, link.offer);
-  }
-
-  /**
-   * The epoch of an announced process: its own if it is the known one or a survivor of an earlier parent, a new one if
-   * it just started, null if it was superseded. Its own counts before one that we offered when it had none: it keeps
-   * that of the parent whose offer it took.
-   */
-  #epochFor(link: ChildLink, { childBoot, epoch }: ReadyAnnounce): Epoch | null {
-    if (link.boot === childBoot && link.epoch.length > 0) return link.epoch;
-    if (epoch.length > 0) return compareEpochs(epoch, link.epoch) > 0 ? epoch : null;
-    if (link.offer?.boot === childBoot) return link.offer.epoch;
-    return grantEpoch(this.core.epoch, ++this.#grants);
-  }
-
-  #newOffer({ childBoot, attempt }: ReadyAnnounce, epoch: Epoch, version: number): Offer {
-    const session = randomId(this.core.options.random, 8);
-    const offeredAtMs = this.core.now();
-    return { boot: childBoot, attempt, session, epoch, version, broadcastStart: this.broadcaster.seq, offeredAtMs };
-  }
-
-  #sendOffer(link: ChildLink, offer: Offer): void {
-    this.#tell(link.id, {
-      kind: "init.open",
-      seq: 0,
-      treeId: this.core.options.treeId,
-      parentBoot: this.core.boot,
-      parentEpoch: this.core.epoch,
-      childBoot: offer.boot,
-      attempt: offer.attempt,
-      session: offer.session,
-      epoch: offer.epoch,
-      version: offer.version,
-      broadcastSession: this.broadcaster.session,
-      broadcastSeq: offer.broadcastStart,
-      initBudgetMs: this.#port.initBudgetMs(),
-      nextInMs: this.#port.nextInMs(this.core.isLocal(offer.boot)),
-      syncVersion: this.#port.syncVersion(),
-      owned: this.#port.owns(link.id),
-    });
-  }
-
-  #fence(link: ChildLink, boot: string): void {
-    this.#tell(link.id, { kind: "shutdown.fenced", seq: 0, boot, epoch: link.epoch });
+  /** Tells a process that it was superseded. */
+  fence(link: ChildLink, boot: string): void {
+    this.tell(link.id, { kind: "shutdown.fenced", seq: 0, boot, epoch: link.epoch });
   }
 
   #probeMessage(): DownMessage {
@@ -523,7 +404,7 @@ export class Children implements ChildLinkPort {
   }
 
   /** Tells one child something outside the present session. */
-  #tell(id: string, message: DownMessage, { session = "", ack = 0 } = {}): void {
+  tell(id: string, message: DownMessage, { session = "", ack = 0 } = {}): void {
     const { transport } = this.core.options;
     const outlet = this.core.outlet(downSubject(transport, `${this.core.path}.${id}`));
     this.core.publish(outlet, frameApart([message], session, ack));
@@ -532,14 +413,4 @@ export class Children implements ChildLinkPort {
 
 function isFarewell({ kind }: Message | UnknownMessage): boolean {
   return kind === "status.leaving" || kind === "complete.shutdown";
-}
-
-/** Keeps the latest only. */
-function remember<T>(map: Map<string, T>, key: string, value: T, max = REMEMBERED_MAX): void {
-  map.delete(key);
-  map.set(key, value);
-  for (const oldest of map.keys()) {
-    if (map.size <= max) return;
-    map.delete(oldest);
-  }
 }

@@ -13,9 +13,8 @@ import { decodePayload, encodeKept, encodePayload } from "../protocol/payload.js
 import { Alarm, type AlarmPort } from "./alarm.js";
 import { type Call, type CallSink, completed, type Outcome, refused, uncompleted } from "./call.js";
 import type { NodeCore } from "./core.js";
-import { OutcomeCache } from "./outcome-cache.js";
+import { KnownCalls } from "./known-calls.js";
 import { Registry } from "./registry.js";
-import { SeenIds } from "./seen-ids.js";
 
 /** What a prepared handler gets; the node adds its own parts for the user. */
 export interface Invocation {
@@ -107,8 +106,7 @@ const NO_CALLS = new Registry<Entry>();
 export class Executor implements AlarmPort {
   readonly #port: ExecutorPort;
   readonly #core: NodeCore;
-  /** Of what is in `#calls` and `#outcomes`, or was. */
-  readonly #seen = new SeenIds();
+  readonly #known: KnownCalls;
   /** What is queued or running, by id. */
   #calls = NO_CALLS;
   /** Of those what is queued, in the order of arrival. */
@@ -117,7 +115,6 @@ export class Executor implements AlarmPort {
   #draining = false;
   /** Its handler is being called: most that end at once are never looked for. */
   #starting: Entry | null = null;
-  readonly #outcomes: OutcomeCache;
   #idle: (() => void)[] | null = null;
   /** For the deadlines. */
   #alarm: Alarm | null = null;
@@ -127,7 +124,7 @@ export class Executor implements AlarmPort {
     this.#port = port;
     this.#core = port.core;
     this.#handlers = handlers;
-    this.#outcomes = new OutcomeCache(port.core.options.outcomesMax, port.core.options.outcomesMaxBytes);
+    this.#known = new KnownCalls(port.core.options.outcomesMax, port.core.options.outcomesMaxBytes);
   }
 
   get clock(): Clock {
@@ -170,21 +167,21 @@ export class Executor implements AlarmPort {
 
   /** Answers a call that is known already: now, or when it ends. Returns whether it is. */
   rejoin(id: string, sink: CallSink): boolean {
-    if (this.#seen.add(id)) return false;
-    const known = this.#calls.get(id);
-    const stored = this.#outcomes.get(id);
-    if (stored !== undefined) sink.settle(stored, id);
-    else if (known !== undefined) known.sink = sink;
-    return stored !== undefined || known !== undefined;
+    if (this.#known.add(id)) return false;
+    const entry = this.#calls.get(id);
+    const outcome = this.#known.outcomeOf(id);
+    if (outcome !== undefined) sink.settle(outcome, id);
+    else if (entry !== undefined) entry.sink = sink;
+    return outcome !== undefined || entry !== undefined;
   }
 
   /** Cancels a call; one that is not here yet will be answered as cancelled when it comes. */
   cancel(id: string): void {
     const outcome = uncompleted("cancelled", "CANCELLED", "cancelled by the caller");
-    if (this.#seen.add(id)) return this.#outcomes.set(id, outcome);
+    if (this.#known.add(id)) return this.#known.ended(id, outcome);
     const entry = this.#calls.get(id);
     if (entry !== undefined) this.#finish(entry, outcome);
-    else if (this.#outcomes.get(id) === undefined) this.#outcomes.set(id, outcome);
+    else if (this.#known.outcomeOf(id) === undefined) this.#known.ended(id, outcome);
   }
 
   /** Asks again whether handlers may start. */
@@ -317,7 +314,7 @@ export class Executor implements AlarmPort {
     entry.state = "ended";
     if (this.#starting === entry) this.#starting = null;
     else this.#calls.delete(entry.id);
-    if (outcome.status !== "notStarted") this.#outcomes.set(entry.id, outcome);
+    if (outcome.status !== "notStarted") this.#known.ended(entry.id, outcome);
     this.#port.progressed();
     entry.sink.settle(outcome, entry.id);
     if (ABORTING.has(outcome.status)) entry.abort(outcome.message);

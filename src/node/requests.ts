@@ -6,6 +6,7 @@ import { type CallSink, completed, type Outcome, refused, uncompleted } from "./
 import type { OutgoingCall } from "./call-entry.js";
 import { CallTable } from "./call-table.js";
 import type { ChildLink } from "./child-link.js";
+import { CommonCalls } from "./common-calls.js";
 import type { NodeCore } from "./core.js";
 import type { Executor } from "./executor.js";
 import { Registry } from "./registry.js";
@@ -46,6 +47,7 @@ export class Requests {
       firstCredit: 1,
       id: "",
       hasHadOthers: false,
+      commonCalls: new CommonCalls(),
       transmit: (call) => this.#transmit(call),
       transmitCancel: (requestId) => port.sendUp({ kind: "status.cancelRequest", seq: 0, requestId }),
     });

@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CallIds } from "../../src/node/call-ids.js";
-import { SeenIds } from "../../src/node/seen-ids.js";
+import { KnownCalls } from "../../src/node/known-calls.js";
 
 const BOOT = "k3j9x02mf8qa";
 
@@ -32,13 +32,13 @@ describe("ids of calls", () => {
 
 describe("ids that were seen", () => {
   it("are new as long as one process counts", () => {
-    const seen = new SeenIds();
+    const seen = new KnownCalls(10, 10_000);
     for (const id of take(new CallIds(BOOT, 62 ** 4 - 100), 200)) expect(seen.add(id)).toBe(true);
     for (const id of take(new CallIds(BOOT, 62 ** 4 - 100), 200)) expect(seen.add(id)).toBe(false);
   });
 
   it("are new from each of several processes that take turns", () => {
-    const seen = new SeenIds();
+    const seen = new KnownCalls(10, 10_000);
     const sources = Array.from({ length: 16 }, (_, i) => new CallIds(`boot${String(i).padStart(8, "0")}`));
     for (let round = 0; round < 3; round++) for (const ids of sources) expect(seen.add(ids.next())).toBe(true);
     expect(seen.add(new CallIds(BOOT).next())).toBe(false);
@@ -53,7 +53,7 @@ describe("ids that were seen", () => {
       fc.tuple(fc.constantFrom(BOOT, "\0".repeat(12), " ".repeat(12)), fc.nat(200)).map(([a, b]) => `${a}${b}`),
     );
     const isRight = (ids: readonly string[]): boolean => {
-      const seen = new SeenIds();
+      const seen = new KnownCalls(10, 10_000);
       return ids.every((each, i) => !seen.add(each) || !ids.slice(0, i).includes(each));
     };
     expect(fc.check(fc.property(fc.array(id, { maxLength: 60 }), isRight), { numRuns: 2_000 })).toMatchObject({

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { completed, uncompleted } from "../../src/node/call.js";
 import type { OutgoingCall } from "../../src/node/call-entry.js";
 import { CallTable } from "../../src/node/call-table.js";
+import { type CommonCall, CommonCalls } from "../../src/node/common-calls.js";
 import { SimulatedClock } from "../../src/testing/index.js";
 import { gate, record, World } from "./kit.js";
 
@@ -133,6 +134,7 @@ describe("what a caller knows of a call when its executor leaves in order", () =
       firstCredit: 5,
       id: "peer",
       hasHadOthers,
+      commonCalls: new CommonCalls(),
       transmit: () => {},
       transmitCancel: () => {},
     };
@@ -146,7 +148,9 @@ describe("what a caller knows of a call when its executor leaves in order", () =
     const broadcast = (id: string): void => {
       const call = toCall(id, true);
       const done = (): void => void (statuses[id] = "completed");
-      calls.submitCommon({ id, completed: done, separate: () => call });
+      const separateAll = (): void => calls.separate(common);
+      const common: CommonCall = { id, completed: done, separate: () => call, separateAll };
+      port.commonCalls.give(common);
     };
     return { port, calls, submit, broadcast, statuses };
   }

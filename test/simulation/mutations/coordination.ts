@@ -107,9 +107,9 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     withinSeeds: 10,
     edits: [
       {
-        file: "src/node/children.ts",
-        find: "return grantEpoch(this.core.epoch, ++this.#grants);",
-        replace: "return grantEpoch(this.core.epoch, 1);",
+        file: "src/node/admission.ts",
+        find: "return grantEpoch(this.#core.epoch, ++this.#grants);",
+        replace: "return grantEpoch(this.#core.epoch, 1);",
       },
     ],
   },
@@ -119,7 +119,7 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     withinSeeds: 60,
     edits: [
       {
-        file: "src/node/children.ts",
+        file: "src/node/admission.ts",
         find: "return compareEpochs(epoch, link.epoch) > 0 ? epoch : null;",
         replace: "return epoch;",
       },
