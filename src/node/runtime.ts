@@ -61,11 +61,11 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   phase: Phase = "created";
   /** The state is one in which the node can work. Asked for each command: the coordinator is a place more that no cache holds. */
   #isAvailable = false;
+  readonly uplink: Uplink | null;
   #existing: ExistingParts = NO_PARTS;
   readonly coordinator: Coordinator;
   readonly lease: Lease;
   readonly pulse: Pulse;
-  readonly uplink: Uplink | null;
   readonly children: Children;
   readonly owned: OwnedChildren;
   readonly reporter: Reporter;
@@ -125,7 +125,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   }
 
   get router(): CommandRouter {
-    return (this.existingRouter ??= new CommandRouter(this));
+    return this.existingRouter ?? this.#newRouter();
   }
 
   get requests(): Requests {
@@ -139,6 +139,12 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
   get #parts(): ExistingParts {
     if (this.#existing === NO_PARTS) this.#existing = { ...NO_PARTS };
     return this.#existing;
+  }
+
+  #newRouter(): CommandRouter {
+    this.existingRouter = new CommandRouter(this);
+    if (this.uplink !== null) this.uplink.commands = this.existingRouter;
+    return this.existingRouter;
   }
 
   #newRequests(): Requests {

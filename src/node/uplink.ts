@@ -19,6 +19,7 @@ import { LOCAL_HEALTH_MAX } from "../../machines/local-health.js";
 import { isTakeoverAllowed, NO_TAKEOVERS, noteTakeover } from "../../machines/takeover-limit.js";
 import type { Clock, Random } from "../health/clock.js";
 import {
+  type CommandRun,
   type Frame,
   type InitOpen,
   type InitProbe,
@@ -52,10 +53,17 @@ export interface UplinkPort {
   refusedAsDuplicate(): void;
   /** The parent acknowledged or granted credit. */
   acknowledged(frame: Frame): void;
-  /** Commands that we take from the parent in all. */
+  /** Commands that we take from the parent in all, as long as nobody takes them. */
   commandCredit(): number;
   /** Whether other calls over this link are under way. */
   isBusy(): boolean;
+}
+
+/** Who takes the parent's commands. */
+export interface CommandTaker {
+  receive(message: CommandRun): void;
+  /** Commands of this session that it takes in all. */
+  readonly credit: number;
 }
 
 /** The parent that held our session before, to refuse it when it speaks. */
@@ -78,8 +86,10 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   /** The parent runs in our thread: it cannot die without us. */
   isLocal = false;
   #isSilent = false;
-  readonly #port: UplinkPort;
+  /** Known here once there is one: what leads to it otherwise are places that no cache holds. */
+  commands: CommandTaker | null = null;
   readonly #outlet: Outlet;
+  readonly #port: UplinkPort;
   readonly #parentPath: string;
   readonly #announcer: Announcer;
   #down: Subscription | null = null;
@@ -160,7 +170,8 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   }
 
   deliver(message: Message | UnknownMessage): void {
-    this.#port.deliver(message);
+    if (message.kind === "command.run" && this.commands !== null) this.commands.receive(message);
+    else this.#port.deliver(message);
   }
 
   awaitAck(channel: Channel, atMs: number): void {
@@ -172,7 +183,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   }
 
   credit(): number {
-    return this.#port.commandCredit();
+    return this.commands?.credit ?? this.#port.commandCredit();
   }
 
   isBusy(): boolean {
