@@ -29,13 +29,20 @@ interface Sent {
   readonly sentAtMs: number;
 }
 
+/** The children whose session is open. */
+export interface BroadcasterPort {
+  readonly core: NodeCore;
+  readonly openCount: number;
+  open(): Iterable<ChildLink>;
+}
+
 export class Broadcaster implements AcknowledgerPort, AlarmPort {
   /** Names this parent's broadcast sequence; new at each start. */
   readonly session: string;
   lastSentMs = -Infinity;
   readonly #core: NodeCore;
   readonly #outlet: Outlet;
-  readonly #openLinks: () => Iterable<ChildLink>;
+  readonly #port: BroadcasterPort;
   #seq = 0;
   /** Unacknowledged broadcasts, oldest first; the last one has number `#seq`. */
   #log: Sent[] = [];
@@ -43,9 +50,10 @@ export class Broadcaster implements AcknowledgerPort, AlarmPort {
   /** Made for the first child that waits. */
   #acknowledger: Acknowledger | null = null;
 
-  constructor(core: NodeCore, openLinks: () => Iterable<ChildLink>) {
+  constructor(port: BroadcasterPort) {
+    const { core } = port;
     this.#core = core;
-    this.#openLinks = openLinks;
+    this.#port = port;
     this.session = randomId(core.options.random, 8);
     this.#outlet = core.outlet(broadcastSubject(core.options.transport, core.path));
   }
@@ -58,11 +66,8 @@ export class Broadcaster implements AcknowledgerPort, AlarmPort {
     return this.#core.options.transport.maxPayloadBytes;
   }
 
-  /** Children whose session is open. */
   get openCount(): number {
-    let count = 0;
-    for (const _ of this.#openLinks()) count++;
-    return count;
+    return this.#port.openCount;
   }
 
   /** What is owed to this child is due at this time, unless something else tells it. */
@@ -77,7 +82,7 @@ export class Broadcaster implements AcknowledgerPort, AlarmPort {
 
   /** Whether another sequenced broadcast can be kept for refilling. */
   get hasRoom(): boolean {
-    if (this.#log.length >= LOG_UNCHECKED) this.#forgetAcknowledged();
+    if (this.#log.length >= LOG_UNCHECKED) this.#forget(this.#leastAck());
     return this.#log.length < LOG_MAX;
   }
 
@@ -121,15 +126,14 @@ export class Broadcaster implements AcknowledgerPort, AlarmPort {
 
   /** Sends each child that is behind the oldest broadcast that it misses, unless that was sent only just now. */
   wake(nowMs: number): number {
-    this.#forgetAcknowledged();
-    let isNeeded = this.#log.length > 0;
-    for (const link of this.#openLinks()) {
-      if (link.hasBroadcast(this.#seq)) continue;
-      const seq = link.broadcastAck + 1;
-      if ((this.#entry(seq)?.sentAtMs ?? -Infinity) <= nowMs - REFILL_MS) link.channel?.forward(this.#at(seq));
-      isNeeded = true;
-    }
-    return isNeeded ? nowMs + REFILL_MS : Infinity;
+    const acknowledged = this.#leastAck((link) => this.#refill(link, nowMs));
+    this.#forget(acknowledged);
+    return acknowledged < this.#seq ? nowMs + REFILL_MS : Infinity;
+  }
+
+  #refill({ broadcastAck, channel }: ChildLink, nowMs: number): void {
+    const seq = broadcastAck + 1;
+    if ((this.#entry(seq)?.sentAtMs ?? -Infinity) <= nowMs - REFILL_MS) channel?.forward(this.#at(seq));
   }
 
   #at(seq: number): Message {
@@ -140,11 +144,18 @@ export class Broadcaster implements AcknowledgerPort, AlarmPort {
     return this.#log[seq - (this.#seq - this.#log.length + 1)];
   }
 
-  #forgetAcknowledged(): void {
-    let acknowledged = this.#seq;
-    for (const link of this.#openLinks()) {
-      if (!link.hasBroadcast(acknowledged)) acknowledged = link.broadcastAck;
+  /** The number up to which all have the broadcasts. */
+  #leastAck(whoeverIsBehind: (link: ChildLink) => void = () => {}): number {
+    let least = this.#seq;
+    for (const link of this.#port.open()) {
+      if (link.hasBroadcast(this.#seq)) continue;
+      least = Math.min(least, link.broadcastAck);
+      whoeverIsBehind(link);
     }
+    return least;
+  }
+
+  #forget(acknowledged: number): void {
     const keep = this.#seq - acknowledged;
     if (keep < this.#log.length) this.#log.splice(0, this.#log.length - keep);
   }

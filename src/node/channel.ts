@@ -33,6 +33,8 @@ export interface ChannelPort {
   readonly maxPayloadBytes: number;
   /** The peer runs in our thread. */
   readonly isLocal: boolean;
+  /** When the frame came that is handled now. */
+  readonly heardAtMs: number;
   /** The message that carries a bare acknowledgement. */
   readonly ackKind: "ack.frame" | "heartbeat.ack";
   publish(frame: FrameLetter, ttlMs: number): void;
@@ -350,7 +352,7 @@ export class Channel implements AlarmPort, SequenceSenderPort {
   }
 
   #oweAck(): void {
-    this.ackAtMs ??= this.clock.now() + ACK_DELAY_MS;
+    this.ackAtMs ??= this.#port.heardAtMs + ACK_DELAY_MS;
   }
 
   /**

@@ -318,6 +318,10 @@ export class ChildLink implements ChannelPort, CallTablePort, Speaker<ChildLink>
     return this.#port.core.options.clock;
   }
 
+  get heardAtMs(): number {
+    return this.isLocal || this.detector === null ? this.#port.core.now() : this.detector.lastHeardMs;
+  }
+
   get maxPayloadBytes(): number {
     return this.#port.core.options.transport.maxPayloadBytes;
   }

@@ -96,7 +96,7 @@ export class Children implements ChildLinkPort {
 
   /** What is published once for all. */
   get broadcaster(): Broadcaster {
-    return (this.#broadcaster ??= new Broadcaster(this.core, () => this.open()));
+    return (this.#broadcaster ??= new Broadcaster(this));
   }
 
   /** Whom a command to all is for. */
@@ -130,6 +130,10 @@ export class Children implements ChildLinkPort {
 
   all(): Iterable<ChildLink> {
     return this.#links.values();
+  }
+
+  get openCount(): number {
+    return this.roster.openCount;
   }
 
   *open(): Generator<ChildLink> {

@@ -14,6 +14,7 @@ export class Roster {
   readonly #core: NodeCore;
   readonly #links: () => Iterable<ChildLink>;
   #attached: readonly ChildLink[] | null = null;
+  #openCount: number | null = null;
   /** Nobody else hears broadcasts; found out together with the calls' slack. */
   #isAlone = false;
   /** Somebody who had a session may still hear broadcasts, and no link tells of it any more. */
@@ -29,9 +30,15 @@ export class Roster {
     return (this.#attached ??= [...this.#links()].filter(({ isAttached }) => isAttached));
   }
 
+  /** How many have a session. */
+  get openCount(): number {
+    return (this.#openCount ??= [...this.#links()].filter(({ isOpen }) => isOpen).length);
+  }
+
   /** A child came, went, got an offer, or its link or its calls are in another state. */
   changed(): void {
     this.#attached = null;
+    this.#openCount = null;
     this.#isAlone = false;
     this.calls.slack = 0;
   }

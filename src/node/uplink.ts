@@ -157,6 +157,10 @@ export class Uplink implements ChannelPort, AnnouncerPort {
     return this.#core.options.random;
   }
 
+  get heardAtMs(): number {
+    return this.isLocal || this.#detector === null ? this.#core.now() : this.#detector.lastHeardMs;
+  }
+
   get maxPayloadBytes(): number {
     return this.#core.options.transport.maxPayloadBytes;
   }

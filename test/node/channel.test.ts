@@ -18,6 +18,9 @@ function parentEnd(session = "s", clock = new SimulatedClock()) {
     clock,
     maxPayloadBytes: 1_048_576,
     isLocal: false,
+    get heardAtMs() {
+      return clock.now();
+    },
     ackKind: "heartbeat.ack",
     publish: (frame, ttlMs) => void written.push({ frame, ttlMs }),
     deliver: () => {},
