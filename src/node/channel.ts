@@ -95,6 +95,8 @@ export class Channel implements AlarmPort, SequenceSenderPort {
   lastSentMs = NEVER_MS;
   /** When a bare acknowledgement is due; null while none is owed. */
   ackAtMs: number | null = null;
+  /** When it wakes, if it does: the alarm knows, but is one place more that no cache holds. */
+  #wakesAtMs: number | null = null;
   /** Somebody else waits for that. */
   isAckAwaited = false;
   /** The peer does not understand it when others tell it. */
@@ -380,18 +382,22 @@ export class Channel implements AlarmPort, SequenceSenderPort {
   }
 
   wakeAt(atMs: number): void {
+    if (this.#wakesAtMs !== null && atMs >= this.#wakesAtMs) return;
+    this.#wakesAtMs = atMs;
     this.#alarm ??= new Alarm(this);
     this.#alarm.coverUntil(atMs);
   }
 
   /** Acknowledges or retransmits what is due. */
   wake(nowMs: number): number {
+    this.#wakesAtMs = null;
     if (this.ackAtMs !== null && nowMs >= this.ackAtMs) {
       this.ackAtMs = null;
       this.acknowledge();
     }
-    const againAtMs = this.#sender?.wake(nowMs) ?? Infinity;
-    return Math.min(this.ackAtMs ?? Infinity, againAtMs);
+    const againAtMs = Math.min(this.ackAtMs ?? Infinity, this.#sender?.wake(nowMs) ?? Infinity);
+    if (againAtMs < Infinity) this.wakeAt(againAtMs);
+    return Infinity;
   }
 }
 

@@ -52,11 +52,18 @@ export class Lease {
   }
 
   /** The parent acknowledged something. */
-  acknowledged(): void {
+  #acknowledged(): void {
     const acknowledged = this.#port.uplink?.channel?.acknowledgedSeq ?? 0;
-    if (this.#confirmingSeq === 0 || acknowledged < this.#confirmingSeq) return;
-    this.#confirmingSeq = 0;
+    if (acknowledged < this.#confirmingSeq) return;
+    this.#await(0);
     this.#port.leaseRenewed();
+  }
+
+  /** The parent must acknowledge the message with this number first; 0 for none. */
+  #await(confirmingSeq: number): void {
+    this.#confirmingSeq = confirmingSeq;
+    const { uplink } = this.#port;
+    if (uplink !== null) uplink.onAcknowledged = confirmingSeq === 0 ? null : () => this.#acknowledged();
   }
 
   /** Something changed that `isValid` asks about. A session that ended does not answer whether we were replaced before. */
@@ -69,7 +76,7 @@ export class Lease {
     // A parent in our thread stood still with us: it could not replace us meanwhile.
     const isDoubtful = (this.#confirmingSeq > 0 || this.#hasStoodStill) && this.#port.uplink?.isLocal !== true;
     this.#hasStoodStill = false;
-    this.#confirmingSeq = 0;
+    this.#await(0);
     if (isDoubtful) this.#ask();
     else this.#port.leaseRenewed();
   }
@@ -86,7 +93,7 @@ export class Lease {
   #ask(): void {
     this.#port.probeParent();
     this.#askedAtMs = this.#port.core.now();
-    this.#confirmingSeq = this.#port.uplink?.channel?.sentSeq ?? 0;
+    this.#await(this.#port.uplink?.channel?.sentSeq ?? 0);
   }
 
   #isPaused(): boolean {

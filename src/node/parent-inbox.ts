@@ -1,6 +1,6 @@
 /** What comes of what the parent says within its session, and of the session's beginning and end. */
 import { type Epoch, formatEpoch } from "../../machines/epoch.js";
-import type { Frame, HeartbeatAcks, Message, SyncFull, UnknownMessage } from "../protocol/messages.js";
+import type { Message, SyncFull, UnknownMessage } from "../protocol/messages.js";
 import { TEXT_LENGTH_MAX } from "./call.js";
 import type { NodeRuntime } from "./runtime.js";
 import { reserveMs } from "./shutdown.js";
@@ -51,8 +51,6 @@ export class ParentInbox implements UplinkPort {
       case "heartbeat.ack":
         // A question for a sign of life. A bare acknowledgement would be one, but can keep beats, and so reports, back.
         return message.seq > 0 ? this.#port.reporter.send() : undefined;
-      case "heartbeat.acks":
-        return this.#acknowledged(message);
       case "heartbeat.unsupported":
         return core.drop("parent", "unsupported by the parent");
       case "shutdown.stop":
@@ -116,9 +114,8 @@ export class ParentInbox implements UplinkPort {
     this.#port.ending.duplicate();
   }
 
-  acknowledged(frame: Frame): void {
-    this.#port.existing.requests?.calls.grant(frame.credit);
-    this.#port.lease.acknowledged();
+  granted(credit: number): void {
+    this.#port.existing.requests?.calls.grant(credit);
   }
 
   commandCredit(): number {
@@ -135,11 +132,6 @@ export class ParentInbox implements UplinkPort {
     reporter.schedule();
     const { received } = synchronizer;
     if (received !== null) core.emitter.emit("sync.received", received);
-  }
-
-  #acknowledged({ acks }: HeartbeatAcks): void {
-    this.#port.uplink?.takeAcks(acks);
-    this.#port.lease.acknowledged();
   }
 
   #stop(remainingMs: number, reason: string): void {

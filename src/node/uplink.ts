@@ -21,6 +21,7 @@ import type { Clock, Random } from "../health/clock.js";
 import {
   type CommandRun,
   type Frame,
+  type HeartbeatAcks,
   type InitOpen,
   type InitProbe,
   type Message,
@@ -51,8 +52,8 @@ export interface UplinkPort {
   /** This process was superseded, or refused. */
   superseded(epoch: Epoch): void;
   refusedAsDuplicate(): void;
-  /** The parent acknowledged or granted credit. */
-  acknowledged(frame: Frame): void;
+  /** Requests of this session that the parent takes in all. */
+  granted(credit: number): void;
   /** Commands that we take from the parent in all, as long as nobody takes them. */
   commandCredit(): number;
   /** Whether other calls over this link are under way. */
@@ -88,6 +89,8 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   #isSilent = false;
   /** Known here once there is one: what leads to it otherwise are places that no cache holds. */
   commands: CommandTaker | null = null;
+  /** For whoever waits until the parent has acknowledged something: it may have. */
+  onAcknowledged: (() => void) | null = null;
   readonly #outlet: Outlet;
   readonly #port: UplinkPort;
   readonly #parentPath: string;
@@ -175,6 +178,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
 
   deliver(message: Message | UnknownMessage): void {
     if (message.kind === "command.run" && this.commands !== null) this.commands.receive(message);
+    else if (message.kind === "heartbeat.acks") this.#takeAcks(message);
     else this.#port.deliver(message);
   }
 
@@ -195,7 +199,8 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   }
 
   onHeader(frame: Frame): void {
-    this.#port.acknowledged(frame);
+    this.#port.granted(frame.credit);
+    this.onAcknowledged?.();
   }
 
   overrun(): void {
@@ -213,10 +218,10 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   }
 
   /** The parent tells many children at once what it has of them. */
-  takeAcks(acks: readonly (string | number)[]): void {
+  #takeAcks({ acks }: HeartbeatAcks): void {
     const { channel } = this;
-    if (channel === null) return;
-    channel.takeAck(ackIn(acks, channel.session));
+    channel?.takeAck(ackIn(acks, channel.session));
+    this.onAcknowledged?.();
   }
 
   judge(nowMs: number): void {

@@ -99,6 +99,15 @@ describe("history", () => {
     expect(detector).toMatchObject({ lastHeardMs: 1_999, meanLatenessMs: 0, varianceMs2: 0 });
   });
 
+  it("loses a habit of lateness by beats in time, and has none in the end", () => {
+    const detector = late(20, 30, 10);
+    const before = detector.meanLatenessMs;
+    for (let n = 1; n <= 50; n++) beat(detector, detector.lastHeardMs + INTERVAL_MS, INTERVAL_MS);
+    expect(detector.meanLatenessMs).toBeCloseTo(before * 0.96 ** 50, 9);
+    for (let n = 1; n <= 400; n++) beat(detector, detector.lastHeardMs + INTERVAL_MS, INTERVAL_MS);
+    expect(detector).toMatchObject({ isPunctual: true, meanLatenessMs: 0, varianceMs2: 0 });
+  });
+
   it("is not poisoned by an adaptive interval: only lateness beyond the promise counts", () => {
     const detector = createDetector(0, INTERVAL_MS);
     let nowMs = 0;
@@ -198,8 +207,10 @@ describe("for any peer", () => {
   it("no number is ever lost", () => {
     fc.assert(
       fc.property(anyHistory, anyOptions, anyHealth, (history, options, health) => {
-        const detector = live(history, options);
-        for (const value of Object.values(detector)) expect(Number.isFinite(value)).toBe(true);
+        const { isPunctual, ...numbers } = live(history, options);
+        for (const value of Object.values(numbers)) expect(Number.isFinite(value)).toBe(true);
+        expect(isPunctual).toBe(numbers.meanLatenessMs === 0 && numbers.varianceMs2 === 0);
+        const detector = { isPunctual, ...numbers };
         expect(detector.varianceMs2).toBeGreaterThanOrEqual(0);
         expect(Number.isFinite(suspectAfterMs(detector, options, health))).toBe(true);
         expect(Number.isFinite(deadAfterMs(detector, options, health))).toBe(true);

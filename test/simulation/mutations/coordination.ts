@@ -9,8 +9,8 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "src/node/executor.ts",
-        find: "const stored = this.#outcomes.get(id);",
-        replace: "const stored = undefined as Outcome | undefined;",
+        find: "const outcome = this.#known.outcomeOf(id);",
+        replace: "const outcome = undefined as Outcome | undefined;",
       },
     ],
   },
