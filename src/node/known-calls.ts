@@ -25,15 +25,16 @@ interface Source {
 
 /** The latest id that was read, and what it says: thousands of nodes of a process hear of the same one. */
 let latestId = "";
-let latestSource = "";
-/** -1 for an id of another form. */
+/** -1 for an id of another form, which has no source: that of the one before stays. */
 let latestCount = -1;
+let latestSource = "";
 
 function read(id: string): void {
   if (id === latestId) return;
-  if (latestSource === "" || !id.startsWith(latestSource)) latestSource = id.slice(0, SOURCE_LENGTH);
-  latestCount = callCountIn(id, SOURCE_LENGTH);
   latestId = id;
+  latestCount = callCountIn(id, SOURCE_LENGTH);
+  const isOfLatest = latestCount === -1 || (latestSource !== "" && id.startsWith(latestSource));
+  if (!isOfLatest) latestSource = id.slice(0, SOURCE_LENGTH);
 }
 
 export class KnownCalls {

@@ -75,6 +75,15 @@ describe("one key runs once", () => {
     expect(ran()).toBe(1);
   });
 
+  test("keys of any length are told apart, also those that begin alike and look like ids of calls", async () => {
+    const world = new World();
+    const ran: string[] = [];
+    const { shop } = await pair(world, { run: (what: string) => (ran.push(what), what) });
+    const keys = ["import", "import-users0001", "import-items0001", "zzzz", "export-users0001", "import-users0001"];
+    for (const key of keys) expect(await world.settle(shop.command("a", "run", key, { commandId: key }))).toBe(key);
+    expect(ran).toEqual(keys.slice(0, -1));
+  });
+
   test("outcomes are kept up to outcomesMax, at least the latest half", async () => {
     const world = new World();
     const { count, ran } = counter();
