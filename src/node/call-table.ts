@@ -18,6 +18,7 @@ export interface CallTablePort {
   readonly id: string;
   /** Another process may hear what is sent to many at once. */
   readonly hasHadOthers: boolean;
+  /** What it is given together with others. */
   readonly commonCalls: CommonCalls;
   readonly clock: Clock;
   /** Most calls waiting for credit or for a peer. */

@@ -13,8 +13,8 @@ export interface CommonCall {
 }
 
 /**
- * A call is given by being counted: a link finds out that it has it when its peer speaks of it. Handing it to each of ten
- * thousand links, none of which the processor's caches hold, would take as long as an eighth of all.
+ * A call is given by being counted: a link finds out that it has it when its peer speaks of it. Handed to each of ten thousand
+ * links, it would bring all of them into the processor's caches for that alone.
  */
 export class CommonCalls {
   /** Calls that were given. */
