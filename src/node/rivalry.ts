@@ -4,7 +4,8 @@
  * Y1. A root that only starts outranks whoever was there before: its clock may be behind.
  * Y2. Whoever a child refuses, because it obeys the newer parent, is superseded.
  * Y3. Roots that took their epochs from the clock within one millisecond share them. A child of one then refuses the
- *     other, which raises its epoch by a random amount; of two that do so, the greater one counts.
+ *     other, which raises its epoch by a random amount; of two that do so, the greater one counts. A root with a store
+ *     asks that instead: it would grant the same number to another one later.
  * Y4. What an announcement says of a newer parent may be out of date. If that parent lives, some child of it refuses us
  *     when asked. If none does for as long as silence takes to mean death, it is dead, and its children must not be
  *     lost: a root outranks it; any other node was superseded at some time, and ends so that it can be started anew.
@@ -13,6 +14,8 @@
  */
 import { compareEpochs, type Epoch } from "../../machines/epoch.js";
 import type { NodeCore } from "./core.js";
+import type { EpochStore } from "./options.js";
+import { storedEpoch } from "./stored-epoch.js";
 
 export interface RivalryPort {
   readonly core: NodeCore;
@@ -33,6 +36,7 @@ export class Rivalry {
   readonly #port: RivalryPort;
   #newest: Epoch = [];
   #isWaiting = false;
+  #isAsking = false;
 
   constructor(port: RivalryPort) {
     this.#port = port;
@@ -40,10 +44,7 @@ export class Rivalry {
 
   /** A child names a newer parent; `isCertain` when it obeys it. Returns whether our epoch was raised above that. */
   seen(epoch: Epoch, isCertain: boolean): boolean {
-    if (this.#port.isRoot && !this.#port.isEstablished) {
-      this.#outrank(epoch);
-      return true;
-    }
+    if (this.#port.isRoot && !this.#port.isEstablished) return this.#outrank(epoch);
     if (!isCertain) this.#doubt(epoch);
     else if (compareEpochs(epoch, this.#port.core.epoch) > 0) this.#giveWay(epoch);
     else if (this.#port.isRoot) this.#outrank(epoch);
@@ -64,8 +65,8 @@ export class Rivalry {
     const { core, isRoot } = this.#port;
     this.#isWaiting = false;
     if (core.isOver || compareEpochs(this.#newest, core.epoch) <= 0) return;
-    if (isRoot) return this.#outrank(this.#newest);
-    this.#giveWay(this.#newest);
+    if (isRoot) this.#outrank(this.#newest);
+    else this.#giveWay(this.#newest);
   }
 
   #giveWay(epoch: Epoch): void {
@@ -73,9 +74,36 @@ export class Rivalry {
     this.#port.superseded(epoch);
   }
 
-  #outrank(epoch: Epoch): void {
+  /** Returns whether our epoch is above that one now; a store is asked for it. */
+  #outrank(epoch: Epoch): boolean {
+    const { epochStore, random } = this.#port.core.options;
+    const above = (epoch[0] ?? 0) + 1;
+    if (epochStore === null) this.#raise(above + Math.floor(random() * RAISE_SPREAD));
+    else if (!this.#isAsking) void this.#ask(epochStore, above);
+    return epochStore === null;
+  }
+
+  /** Never rejects: whoever names the newer parent does so again. */
+  async #ask(store: EpochStore, above: number): Promise<void> {
     const { core } = this.#port;
-    core.epoch = Object.freeze([(epoch[0] ?? 0) + 1 + Math.floor(core.options.random() * RAISE_SPREAD)]);
+    this.#isAsking = true;
+    try {
+      const given = await storedEpoch(store, core.path, above);
+      if (!core.isOver) this.#raise(given);
+    } catch (error) {
+      const fields = { event: "epoch.notRaised", path: core.path, error };
+      core.log.error(
+        fields,
+        "the epoch store gave no epoch above that of a newer root: its children are not taken over",
+      );
+    }
+    this.#isAsking = false;
+  }
+
+  #raise(to: number): void {
+    const { core } = this.#port;
+    if (to <= (core.epoch[0] ?? 0)) return;
+    core.epoch = Object.freeze([to]);
     this.#port.probe();
   }
 }

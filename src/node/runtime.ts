@@ -24,7 +24,6 @@ import { Ending } from "./ending.js";
 import { Executor } from "./executor.js";
 import { type Commands, handlersOf } from "./handlers.js";
 import { Lease, type LeasePort } from "./lease.js";
-import { positiveInteger } from "./option-checks.js";
 import type { ResolvedNodeOptions } from "./options.js";
 import { OwnedChildren } from "./owned-children.js";
 import { ParentInbox } from "./parent-inbox.js";
@@ -32,6 +31,7 @@ import { Pulse, type PulsePort } from "./pulse.js";
 import { Reporter } from "./reporter.js";
 import { Requests } from "./requests.js";
 import { Rivalry } from "./rivalry.js";
+import { storedEpoch } from "./stored-epoch.js";
 import { Synchronizer } from "./synchronizer.js";
 import { Uplink } from "./uplink.js";
 import { Vigil } from "./vigil.js";
@@ -242,9 +242,7 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
 
   async #rootEpoch(): Promise<number> {
     const { epochStore, clock } = this.core.options;
-    const { path } = this.core;
-    if (epochStore === null) return Math.floor(clock.wallNow());
-    return positiveInteger("epochStore.next()", await epochStore.next(path, 1));
+    return epochStore === null ? Math.floor(clock.wallNow()) : await storedEpoch(epochStore, this.core.path, 1);
   }
 
   /** Finishes what was accepted and refuses new work; the node stays in the tree. */

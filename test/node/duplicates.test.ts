@@ -243,6 +243,32 @@ describe("epochs of roots", () => {
     ]);
   });
 
+  test("a root with an epochStore that meets a newer one's child takes its new epoch from the store, once it can", async () => {
+    const world = new World();
+    const asked: number[] = [];
+    let last = 7;
+    let isDown = false;
+    const next = (_path: string, atLeast: number): number => {
+      asked.push(atLeast);
+      if (isDown) throw new Error("no store");
+      return (last = Math.max(last + 1, atLeast));
+    };
+    const newer = world.node({ path: "shop", children: [{ id: "a" }], epochStore: { next: () => 50 } });
+    const a = world.node({ path: "shop.a" });
+    await world.up(newer, a);
+    world.kill(newer);
+    await world.run(20_000);
+    const shop = world.node({ path: "shop", children: [{ id: "a" }], epochStore: { next } });
+    await shop.start();
+    isDown = true;
+    await world.run(5_000);
+    expect([shop.epoch, shop.child("a")?.link]).toEqual(["8", "absent"]);
+    isDown = false;
+    await world.until(() => shop.child("a")?.link === "alive", "the child", 60_000);
+    expect([shop.epoch, last]).toEqual(["51", 51]);
+    expect(new Set(asked.slice(1))).toEqual(new Set([51]));
+  });
+
   test("an epochStore that fails fails the start, which can be tried again", async () => {
     const world = new World();
     const error = new Error("no store");
