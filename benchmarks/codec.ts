@@ -60,7 +60,7 @@ type Cost = Pick<Figures, "nanoseconds" | "bytes">;
 export const codec: Bench = {
   name: "codec",
   question: "What does it cost to encode and decode a message, and how long is it, beside JSON?",
-  runs: 5,
+  runs: 11,
   warmUps: 1,
   baseline: BASELINE,
   goals: goals(),
