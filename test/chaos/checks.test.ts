@@ -127,6 +127,20 @@ describe("calls", () => {
     expect(broken([...without("outcome", "settled"), afterwards])).toEqual([RULE]);
   });
 
+  it("need not end if their caller's supervisor killed it, which had just ended", () => {
+    const owned = begun(NEW_LEAF, "1.1.2", pidOf(MIDDLE));
+    const asked: Line = [200, NEW_LEAF, issued({ value: "w", kind: "request", targets: [], timeoutMs: 20_000 })];
+    const ended: Line = [500, NEW_LEAF, { type: "ended", reason: "shutdown" }];
+    const gone: Line = [520, DRIVER, { type: "exited", pid: 4, of: NEW_LEAF, exit: "unknown", stderr: "" }];
+    const why = { reason: "it did not end in time", exit: null, generation: 1, attempt: 0, delayMs: null };
+    const killed: Line = [501, MIDDLE, { type: "decided", id: "l0", decision: "killed", ...why }];
+    const lines = [...GOOD, ...owned, asked, ended, gone];
+    expect(broken(lines)).toContain(RULE);
+    expect(broken([...lines, killed])).not.toContain(RULE);
+    const another: Line = [501, ROOT, { type: "decided", id: "m0", decision: "killed", ...why }];
+    expect(broken([...lines, another])).toContain(RULE);
+  });
+
   it("must end once", () => {
     expect(broken([...GOOD, [105, ROOT, outcome()]])).toEqual([RULE]);
   });

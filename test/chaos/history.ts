@@ -70,6 +70,7 @@ export function toHistory(plan: ChaosPlan, records: readonly JournalRecord[]): H
     else noteOwn(record, incarnation(record.process));
   }
   const all = [...incarnations.values()];
+  noteKills(all);
   const calls = toCalls(all);
   return { plan, records, incarnations, calls, runs: toRuns(all), acceptances: all.flatMap(toAcceptances) };
 }
@@ -95,6 +96,26 @@ function noteDriver(record: JournalRecord, incarnation: (name: string) => Incarn
   if (record.type === "stopped") incarnation(record.of).stops.push([record.atMs, Infinity]);
   if (record.type === "continued" || record.type === "exited") endStop(incarnation(record.of), record.atMs);
   if (record.type === "exited") incarnation(record.of).exitedAtMs = record.atMs;
+}
+
+/** A supervisor kills whoever does not end in time, also while it tells of its end. The driver sees them gone. */
+function noteKills(all: readonly Incarnation[]): void {
+  for (const parent of all) {
+    for (const record of parent.records) {
+      if (record.type !== "decided" || record.decision !== "killed") continue;
+      const path = `${parent.path}.${record.id}`;
+      const victim = all.find((each) => each.path === path && isOwnedBy(parent, each) && isThere(each, record.atMs));
+      if (victim !== undefined) victim.killedAtMs = Math.min(victim.killedAtMs, victim.exitedAtMs);
+    }
+  }
+}
+
+function isOwnedBy(parent: Incarnation, { start }: Incarnation): boolean {
+  return start !== null && start.owner === parent.start?.pid;
+}
+
+function isThere({ start, exitedAtMs }: Incarnation, atMs: number): boolean {
+  return start !== null && start.atMs <= atMs && atMs <= exitedAtMs;
 }
 
 function endStop({ stops }: Incarnation, untilMs: number): void {
