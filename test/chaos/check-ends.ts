@@ -9,7 +9,7 @@ export function checkEnds(history: History): readonly Violation[] {
     ...incarnations.flatMap((each) => checkDeparture(history, each)),
     ...checkShutdown(history, incarnations),
     ...history.records.flatMap(checkWhole),
-    ...incarnations.flatMap(checkRest),
+    ...incarnations.flatMap((each) => checkRest(history, each)),
     ...incarnations.flatMap((each) => checkDeaths(history, each)),
   ];
 }
@@ -53,10 +53,12 @@ function checkWhole(record: JournalRecord): readonly Violation[] {
   return [{ rule: "once faults stop, the tree is SYNCHRONIZED again within the bound", what, lines: [record] }];
 }
 
-/** Long after the last call nothing is under way. */
-function checkRest({ name, records }: Incarnation): readonly Violation[] {
+/** Long after the last call nothing is under way. Whoever was about to leave when the faults ended is gone by then. */
+function checkRest(history: History, { name, records, endedAtMs, exitedAtMs }: Incarnation): readonly Violation[] {
   const rest = records.findLast((record) => record.type === "rest");
-  if (rest === undefined) return [];
+  const atRest = history.records.find((record) => record.type === "whole" && record.when === "at rest");
+  const isGone = atRest !== undefined && Math.min(endedAtMs, exitedAtMs) < atRest.atMs;
+  if (rest === undefined || isGone) return [];
   const { running, queued, pending, open } = rest;
   if (running + queued + pending + open === 0) return [];
   return [{ rule: "nothing is under way at rest", what: name, lines: [rest] }];

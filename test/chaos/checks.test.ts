@@ -131,10 +131,10 @@ describe("calls", () => {
     const owned = begun(NEW_LEAF, "1.1.2", pidOf(MIDDLE));
     const asked: Line = [200, NEW_LEAF, issued({ value: "w", kind: "request", targets: [], timeoutMs: 20_000 })];
     const ended: Line = [500, NEW_LEAF, { type: "ended", reason: "shutdown" }];
-    const gone: Line = [520, DRIVER, { type: "exited", pid: 4, of: NEW_LEAF, exit: "unknown", stderr: "" }];
+    const exited: Line = [520, DRIVER, { type: "exited", pid: 4, of: NEW_LEAF, exit: "unknown", stderr: "" }];
     const why = { reason: "it did not end in time", exit: null, generation: 1, attempt: 0, delayMs: null };
     const killed: Line = [501, MIDDLE, { type: "decided", id: "l0", decision: "killed", ...why }];
-    const lines = [...GOOD, ...owned, asked, ended, gone];
+    const lines = [...GOOD, ...owned, asked, ended, exited];
     expect(broken(lines)).toContain(RULE);
     expect(broken([...lines, killed])).not.toContain(RULE);
     const another: Line = [501, ROOT, { type: "decided", id: "m0", decision: "killed", ...why }];
@@ -308,6 +308,11 @@ describe("the tree", () => {
   it("must rest in the end", () => {
     const busy: Line = [END_MS - 1, LEAF, { type: "rest", running: 0, queued: 0, pending: 1, open: 0 }];
     expect(broken([...GOOD, busy])).toEqual(["nothing is under way at rest"]);
+    const owned = begun(NEW_LEAF, "1.1.2", pidOf(MIDDLE));
+    const early: Line = [END_MS - 9, NEW_LEAF, { type: "rest", running: 1, queued: 0, pending: 0, open: 0 }];
+    expect(broken([...GOOD, ...owned, early])).toContain("nothing is under way at rest");
+    const left: Line = [END_MS - 8, NEW_LEAF, { type: "ended", reason: "stopped" }];
+    expect(broken([...GOOD, ...owned, early, left])).not.toContain("nothing is under way at rest");
   });
 
   it("takes nobody for dead without a cause", () => {
