@@ -67,9 +67,5 @@ export function callCountIn(id: string, sourceLength: number): number {
 
 /** The id with this count. */
 export function callIdOf(source: string, count: number): string {
-  let digits = "";
-  for (let rest = count; rest > 0; rest = Math.trunc(rest / BASE)) {
-    digits = String.fromCharCode(DIGITS[rest % BASE] as number) + digits;
-  }
-  return source + digits.padStart(DIGITS_MIN, "0");
+  return new CallIds(source, count).next();
 }

@@ -22,7 +22,6 @@ type ParentInboxPort = Pick<
   | "pulse"
   | "existing"
   | "existingRouter"
-  | "commandCredit"
   | "isBusy"
   | "shutDown"
   | "requestCoordination"
@@ -116,10 +115,6 @@ export class ParentInbox implements UplinkPort {
 
   granted(credit: number): void {
     this.#port.existing.requests?.calls.grant(credit);
-  }
-
-  commandCredit(): number {
-    return this.#port.commandCredit;
   }
 
   isBusy(): boolean {

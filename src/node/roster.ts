@@ -53,8 +53,11 @@ export class Roster {
    * and readiness. `alone` means nobody besides, such as a process that was taken for dead and does not know.
    */
   isReachable({ alone }: { readonly alone: boolean }): boolean {
-    const isKnown = this.calls.slack > 0 && (this.#isAlone || !alone);
-    if (!isKnown) this.#look();
+    if (!this.#isKnownReachable(alone)) this.#look();
+    return this.#isKnownReachable(alone);
+  }
+
+  #isKnownReachable(alone: boolean): boolean {
     return this.calls.slack > 0 && (this.#isAlone || !alone);
   }
 

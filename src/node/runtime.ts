@@ -187,11 +187,6 @@ export class NodeRuntime implements CoordinatorPort, CoreOwner, LeasePort, Pulse
     return this.#existing.synchronizer?.receivedVersion ?? 0;
   }
 
-  /** Commands of the parent's session that we take in all. */
-  get commandCredit(): number {
-    return this.existingRouter?.credit ?? this.core.options.queueMax;
-  }
-
   /** Commands of the parent are under way, or several requests to it. */
   get isBusy(): boolean {
     const { requests } = this.#existing;

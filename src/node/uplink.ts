@@ -54,8 +54,6 @@ export interface UplinkPort {
   refusedAsDuplicate(): void;
   /** Requests of this session that the parent takes in all. */
   granted(credit: number): void;
-  /** Commands that we take from the parent in all, as long as nobody takes them. */
-  commandCredit(): number;
   /** Whether other calls over this link are under way. */
   isBusy(): boolean;
 }
@@ -191,7 +189,7 @@ export class Uplink implements ChannelPort, AnnouncerPort {
   }
 
   credit(): number {
-    return this.commands?.credit ?? this.#port.commandCredit();
+    return this.commands?.credit ?? this.#core.options.queueMax;
   }
 
   isBusy(): boolean {
