@@ -12,7 +12,7 @@ import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN, type ReadyAnnounce } from "
 import type { ChildLink, Offer } from "./child-link.js";
 import type { Children, ChildrenPort } from "./children.js";
 import type { NodeCore } from "./core.js";
-import { rememberLatest } from "./remember-latest.js";
+import { rememberLatest } from "../protocol/remember-latest.js";
 
 /** How long an offer that nobody uses can keep broadcasts from being used, a joining child's place, and later offers. */
 const OFFER_TTL_MS = 10_000;

@@ -32,7 +32,7 @@ import type { CommonCalls } from "./common-calls.js";
 import type { NodeCore } from "./core.js";
 import { type Carried, decodeCarried, frameApart } from "./frame-letter.js";
 import { RateLimit } from "./rate-limit.js";
-import { rememberLatest } from "./remember-latest.js";
+import { rememberLatest } from "../protocol/remember-latest.js";
 import { Roster } from "./roster.js";
 import { Speakers } from "./speakers.js";
 

@@ -7,6 +7,8 @@
  * others: they stand there as JSON texts, which are texts in JavaScript too, so that none can be code. Where a program may
  * not make code of texts (`--disallow-code-generation-from-strings`), objects are copied.
  */
+import { rememberLatest } from "./remember-latest.js";
+
 export type Fields = Record<string, unknown>;
 
 type Make = (values: readonly unknown[]) => Fields;
@@ -63,7 +65,7 @@ function functionOf(code: string, names: readonly string[]): Make | null {
   const make = functions.get(code) ?? compiled(code);
   if (make === null) return null;
   for (const value of ANY_VALUES) make(names.map(() => value));
-  keep(code, make);
+  rememberLatest(functions, code, make, FUNCTIONS_KEPT);
   return make;
 }
 
@@ -76,14 +78,5 @@ function compiled(code: string): Make | null {
     if (!(error instanceof EvalError)) throw error;
     mayMakeCode = false;
     return null;
-  }
-}
-
-function keep(code: string, make: Make): void {
-  functions.delete(code);
-  functions.set(code, make);
-  for (const oldest of functions.keys()) {
-    if (functions.size <= FUNCTIONS_KEPT) return;
-    functions.delete(oldest);
   }
 }
